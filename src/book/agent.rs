@@ -1,0 +1,314 @@
+//! The book as a stage: commands in from risk, events out to the gateway, feedback to risk.
+
+use crate::order::{
+    CancelReason, Command, Event, EventKind, Feedback, FeedbackKind, Price, Reject, SelfTrade,
+    Side, Slot, UserId, UserRefNum,
+};
+use crate::ring::{Consumer, Producer};
+
+use super::{Book, Order, Reports};
+
+/// The most events (and feedbacks) that one command reports before the book asks again for
+/// room, with some to spare: two fills, a restatement, and the end of the order.
+const STEP_REPORTS_MAX: usize = 8;
+
+/// Commands taken in one turn.
+const BATCH_MAX: usize = 64;
+
+/// Where a book's events and feedback go. [`RingReports`] sends them to the other stages;
+/// recovery takes them directly.
+pub trait Outlet {
+    /// Whether [`STEP_REPORTS_MAX`] of each fit.
+    fn has_room(&mut self, reports: usize) -> bool;
+    /// Something for a user's stream.
+    fn event(&mut self, event: &Event);
+    /// Something for risk.
+    fn feedback(&mut self, feedback: &Feedback);
+}
+
+/// The rings out of the book.
+pub struct RingOutlet {
+    events: Producer<Event>,
+    feedback: Producer<Feedback>,
+}
+
+impl Outlet for RingOutlet {
+    #[inline]
+    fn has_room(&mut self, reports: usize) -> bool {
+        self.events.has_room(reports) && self.feedback.has_room(reports)
+    }
+
+    #[inline]
+    fn event(&mut self, event: &Event) {
+        let staged = self.events.stage(event);
+        debug_assert!(staged, "room was checked");
+    }
+
+    #[inline]
+    fn feedback(&mut self, feedback: &Feedback) {
+        let staged = self.feedback.stage(feedback);
+        debug_assert!(staged, "room was checked");
+    }
+}
+
+/// The book and its rings.
+pub struct BookAgent {
+    /// The book.
+    pub book: Book,
+    commands: Consumer<Command>,
+    reports: RingReports<RingOutlet>,
+}
+
+impl BookAgent {
+    /// Joins a book to its rings.
+    pub fn new(
+        book: Book,
+        commands: Consumer<Command>,
+        events: Producer<Event>,
+        feedback: Producer<Feedback>,
+    ) -> BookAgent {
+        BookAgent { book, commands, reports: RingReports::new(RingOutlet { events, feedback }) }
+    }
+
+    /// Takes commands while their reports have room. Returns how many were taken.
+    pub fn poll(&mut self) -> usize {
+        let BookAgent { book, commands, reports } = self;
+        let resumed = usize::from(book.is_paused());
+        let taken = if book.resume(reports) {
+            commands.pop_while(BATCH_MAX, |command| {
+                let free = !book.is_paused() && reports.has_room();
+                if free {
+                    book.apply(command, reports);
+                }
+                free
+            })
+        } else {
+            0
+        };
+        reports.outlet.events.publish();
+        reports.outlet.feedback.publish();
+        resumed + taken
+    }
+
+    /// Whether nothing waits to be matched or told.
+    pub fn is_idle(&mut self) -> bool {
+        !self.book.is_paused()
+            && self.commands.available() == 0
+            && self.reports.outlet.events.is_drained()
+            && self.reports.outlet.feedback.is_drained()
+    }
+}
+
+/// Turns what the book reports into [`Event`]s and [`Feedback`]s.
+pub struct RingReports<O> {
+    /// Where they go.
+    pub outlet: O,
+    event: Event,
+}
+
+impl<O: Outlet> RingReports<O> {
+    /// Reports into an outlet.
+    pub fn new(outlet: O) -> RingReports<O> {
+        use crate::order::{CommandKind, FirmId};
+        let command = Command::new(CommandKind::AccountQuery, UserId(0), FirmId(0));
+        let event = Event {
+            command,
+            kind: EventKind::Silent,
+            live: false,
+            side: Side::Buy,
+            reason: CancelReason::None,
+            policy: SelfTrade::Allow,
+            liquidity: 0,
+            user: UserId(0),
+            user_ref: UserRefNum(0),
+            qty: 0,
+            price: Price(0),
+            reference: 0,
+        };
+        RingReports { outlet, event }
+    }
+
+    /// Tells an event about the command as a whole.
+    #[inline]
+    fn whole(&mut self, command: &Command, kind: EventKind, qty: u32, reference: u64, live: bool) {
+        self.event.command = *command;
+        self.event.kind = kind;
+        self.event.user = command.user;
+        self.event.user_ref = command.user_ref;
+        self.event.qty = qty;
+        self.event.reference = reference;
+        self.event.live = live;
+        self.outlet.event(&self.event);
+    }
+
+    /// Tells an event about one order; only the command's number and time go along.
+    #[inline]
+    fn part(&mut self, command: &Command, order: &Order, kind: EventKind, qty: u32) {
+        self.event.command.seq = command.seq;
+        self.event.command.time_ns = command.time_ns;
+        self.event.kind = kind;
+        self.event.user = order.user;
+        self.event.user_ref = order.user_ref;
+        self.event.side = order.side;
+        self.event.qty = qty;
+        self.outlet.event(&self.event);
+    }
+
+    #[inline]
+    fn tell_risk(
+        &mut self,
+        slot: Slot,
+        order: &Order,
+        kind: FeedbackKind,
+        qty: u32,
+        price: Price,
+        done: bool,
+    ) {
+        let (user, user_ref) = (order.user, order.user_ref);
+        self.outlet.feedback(&Feedback { slot, user_ref, qty, price, user, kind, done });
+    }
+
+    /// Tells risk how a command that changed nothing ended.
+    #[inline]
+    fn tell_ignored(&mut self, command: &Command, done: bool) {
+        self.outlet.feedback(&Feedback {
+            slot: command.slot,
+            user_ref: command.user_ref,
+            qty: 0,
+            price: command.price,
+            user: command.user,
+            kind: FeedbackKind::Ignored,
+            done,
+        });
+    }
+}
+
+/// The liquidity flag of the resting side of a fill (OUCH 5.0, "Liquidity Flag").
+fn added(maker: &Order) -> u8 {
+    if maker.is_hidden() { b'J' } else { b'A' }
+}
+
+impl<O: Outlet> Reports for RingReports<O> {
+    #[inline]
+    fn has_room(&mut self) -> bool {
+        self.outlet.has_room(STEP_REPORTS_MAX)
+    }
+
+    #[inline]
+    fn accepted(&mut self, command: &Command, reference: u64) {
+        self.whole(command, EventKind::Accepted, command.qty, reference, true);
+    }
+
+    #[inline]
+    fn replaced(&mut self, command: &Command, open: u32, reference: u64, live: bool) {
+        self.whole(command, EventKind::Replaced, open, reference, live);
+        self.outlet.feedback(&Feedback {
+            slot: command.slot,
+            user_ref: command.user_ref,
+            qty: open,
+            price: command.price,
+            user: command.user,
+            kind: FeedbackKind::Restated,
+            done: !live,
+        });
+    }
+
+    fn rejected(&mut self, command: &Command, reason: Reject, ignored: bool) {
+        self.event.price = command.price;
+        let answer = Command { verdict: reason, ..*command };
+        self.whole(&answer, EventKind::Rejected, command.qty, 0, false);
+        if ignored {
+            self.tell_ignored(command, command.kind == crate::order::CommandKind::Enter);
+        }
+    }
+
+    fn canceled(
+        &mut self,
+        command: &Command,
+        slot: Slot,
+        order: &Order,
+        qty: u32,
+        reason: CancelReason,
+        done: bool,
+    ) {
+        self.event.reason = reason;
+        self.part(command, order, EventKind::Canceled, qty);
+        self.tell_risk(slot, order, FeedbackKind::Reduced, qty, order.price, done);
+    }
+
+    fn self_trade_prevented(
+        &mut self,
+        command: &Command,
+        slot: Slot,
+        order: &Order,
+        qty: u32,
+        prevented: u32,
+        price: Price,
+        policy: SelfTrade,
+        done: bool,
+    ) {
+        self.event.reason = CancelReason::SelfMatch;
+        self.event.policy = policy;
+        self.event.price = price;
+        self.event.reference = u64::from(prevented);
+        self.event.live = order.user_ref == command.user_ref && order.user == command.user;
+        self.part(command, order, EventKind::SelfTradePrevented, qty);
+        self.tell_risk(slot, order, FeedbackKind::Reduced, qty, order.price, done);
+    }
+
+    #[inline]
+    fn executed(
+        &mut self,
+        command: &Command,
+        maker_slot: Slot,
+        maker: &Order,
+        taker_slot: Slot,
+        taker: &Order,
+        qty: u32,
+        price: Price,
+        match_number: u64,
+    ) {
+        self.event.price = price;
+        self.event.reference = match_number;
+        self.event.liquidity = added(maker);
+        self.part(command, maker, EventKind::Executed, qty);
+        self.event.liquidity = b'R';
+        self.part(command, taker, EventKind::Executed, qty);
+        for (slot, order) in [(maker_slot, maker), (taker_slot, taker)] {
+            self.tell_risk(slot, order, FeedbackKind::Filled, qty, price, order.open() == 0);
+        }
+    }
+
+    fn restated(&mut self, command: &Command, order: &Order, reference: u64) {
+        self.event.reference = reference;
+        self.part(command, order, EventKind::Restated, order.shown());
+    }
+
+    fn modified(&mut self, command: &Command, slot: Slot, order: &Order) {
+        self.part(command, order, EventKind::Modified, order.open() + order.executed());
+        self.tell_risk(slot, order, FeedbackKind::Restated, order.open(), order.price, false);
+    }
+
+    fn ignored(&mut self, command: &Command) {
+        self.whole(command, EventKind::Silent, 0, 0, false);
+        self.tell_ignored(command, false);
+    }
+
+    fn modify_refused(&mut self, command: &Command) {
+        self.whole(command, EventKind::ModifyRefused, 0, 0, false);
+        self.tell_ignored(command, false);
+    }
+
+    fn answered(&mut self, command: &Command) {
+        use crate::order::CommandKind as Kind;
+        let kind = match command.kind {
+            Kind::MassCancel => EventKind::MassCancelAnswer,
+            Kind::DisableFirm => EventKind::DisableAnswer,
+            Kind::EnableFirm => EventKind::EnableAnswer,
+            Kind::AccountQuery => EventKind::AccountAnswer,
+            Kind::DefineUser => EventKind::StartOfDay,
+            _ => EventKind::Silent,
+        };
+        self.whole(command, kind, 0, 0, false);
+    }
+}

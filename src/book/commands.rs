@@ -1,0 +1,133 @@
+//! What each command does to the book.
+
+use crate::order::{CancelReason, Command, CommandKind, Reject, Slot, SymbolId};
+
+use super::order::{NO_LEVEL, Order};
+use super::{Book, Reports};
+
+impl Book {
+    /// Carries out one sequenced command. The caller has made sure that the reports have room
+    /// and that the book is not paused.
+    #[inline]
+    pub fn apply(&mut self, command: &Command, reports: &mut impl Reports) {
+        debug_assert!(!self.is_paused(), "a paused command goes first");
+        if command.verdict != Reject::None {
+            return reports.rejected(command, command.verdict, false);
+        }
+        match command.kind {
+            CommandKind::Enter => self.enter(command, reports),
+            CommandKind::Replace => self.replace(command, reports),
+            CommandKind::Cancel => self.cancel(command, reports),
+            CommandKind::Modify => self.modify(command, reports),
+            CommandKind::DefineSymbol => {
+                self.define_symbol(SymbolId(command.symbol.0), command.price);
+                reports.answered(command);
+            }
+            CommandKind::MassCancel
+            | CommandKind::DisableFirm
+            | CommandKind::EnableFirm
+            | CommandKind::AccountQuery
+            | CommandKind::Disconnect
+            | CommandKind::DefineUser => reports.answered(command),
+        }
+    }
+
+    fn enter(&mut self, command: &Command, reports: &mut impl Reports) {
+        debug_assert!(command.qty > 0 && self.orders[command.slot.index()].level == NO_LEVEL);
+        if !self.pools.has_room() {
+            return reports.rejected(command, Reject::ProcessingError, true);
+        }
+        self.orders[command.slot.index()] = new_order(command, command.qty, 0);
+        self.open_orders += 1;
+        self.last_reference += 1;
+        reports.accepted(command, self.last_reference);
+        self.take(command, command.slot, reports);
+    }
+
+    /// The live order in the command's slot, if it is still the one that the command names.
+    fn named(&self, command: &Command, user_ref: u32) -> Option<&Order> {
+        self.order(command.slot)
+            .filter(|order| order.user == command.user && order.user_ref.0 == user_ref)
+    }
+
+    fn replace(&mut self, command: &Command, reports: &mut impl Reports) {
+        let Some(order) = self.named(command, command.orig_user_ref.0) else {
+            return reports.rejected(command, Reject::ReplaceNotAllowed, true);
+        };
+        if !self.pools.has_room() {
+            return reports.rejected(command, Reject::ProcessingError, true);
+        }
+        let executed = order.executed;
+        let open = command.qty.saturating_sub(executed);
+        self.withdraw(command.slot);
+        self.orders[command.slot.index()] = new_order(command, open, executed);
+        self.last_reference += 1;
+        if open == 0 {
+            self.open_orders -= 1;
+            return reports.replaced(command, 0, self.last_reference, false);
+        }
+        reports.replaced(command, open, self.last_reference, true);
+        self.take(command, command.slot, reports);
+    }
+
+    fn cancel(&mut self, command: &Command, reports: &mut impl Reports) {
+        let Some(order) = self.named(command, command.user_ref.0) else {
+            return reports.ignored(command);
+        };
+        let (open, left) = (order.open(), command.qty.saturating_sub(order.executed));
+        if left >= open {
+            return reports.ignored(command);
+        }
+        let reason = match command.reason {
+            CancelReason::None => CancelReason::User,
+            reason => reason,
+        };
+        self.lower(command.slot, left);
+        let order = &self.orders[command.slot.index()];
+        reports.canceled(command, command.slot, order, open - left, reason, left == 0);
+    }
+
+    fn modify(&mut self, command: &Command, reports: &mut impl Reports) {
+        let Some(order) = self.named(command, command.user_ref.0) else {
+            return reports.ignored(command);
+        };
+        if !Book::may_change_side(order.side, command.side) {
+            return reports.modify_refused(command);
+        }
+        let open = order.open();
+        let left = command.qty.saturating_sub(order.executed).min(open);
+        self.orders[command.slot.index()].side = command.side;
+        self.lower(command.slot, left);
+        let order = &self.orders[command.slot.index()];
+        if left == 0 {
+            reports.canceled(command, command.slot, order, open, CancelReason::User, true);
+        } else {
+            reports.modified(command, command.slot, order);
+        }
+    }
+}
+
+/// The order that an Enter or Replace describes, not resting yet.
+#[inline]
+fn new_order(command: &Command, open: u32, executed: u32) -> Order {
+    Order {
+        next: Slot::NONE.0,
+        prev: Slot::NONE.0,
+        level: NO_LEVEL,
+        shown: open,
+        reserve: 0,
+        max_floor: command.max_floor,
+        executed,
+        price: command.price,
+        user_ref: command.user_ref,
+        user: command.user,
+        firm: command.firm,
+        symbol: command.symbol,
+        group: command.group,
+        side: command.side,
+        tif: command.tif,
+        display: command.display,
+        self_trade: command.self_trade,
+        flags: command.flags,
+    }
+}

@@ -1,0 +1,153 @@
+//! Price-time priority matching.
+//!
+//! A [`Book`] holds every open order of a segment's symbols. It is a deterministic machine: it
+//! is given sequenced [`Command`]s and tells its [`Reports`] what happened; it reads no clock,
+//! and all its memory is allocated by [`Book::new`]. The same commands always give the same
+//! reports, which is what makes replaying a journal enough to recover.
+//!
+//! A price level is found through a radix tree of 64-way nodes ([`Ladder`]), so that the next
+//! best price is a few bit scans away however far it lies; bids and asks share one tree, because
+//! a continuous book never holds both at one price.
+#![deny(clippy::float_arithmetic)]
+#![forbid(unsafe_code)]
+
+mod agent;
+mod commands;
+mod digest;
+mod ladder;
+mod matching;
+mod order;
+mod reports;
+
+pub use agent::{BookAgent, Outlet, RingReports};
+pub use digest::Digest;
+pub use order::Order;
+pub use reports::Reports;
+
+use crate::order::{Command, Price, Slot, SymbolId};
+use ladder::{Ladder, Pools};
+use order::NO_LEVEL;
+
+/// How large a book may become. Everything is allocated at start-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Open orders, over all symbols.
+    pub orders: u32,
+    /// Symbols.
+    pub symbols: u16,
+    /// Nodes of the price trees, over all symbols. A node covers 64 neighbouring prices.
+    pub nodes: u32,
+}
+
+/// The open orders of all symbols of a segment.
+pub struct Book {
+    orders: Vec<Order>,
+    pools: Pools,
+    ladders: Vec<Ladder>,
+    /// Last order reference number given out.
+    last_reference: u64,
+    /// Last match number given out.
+    last_match: u64,
+    /// A command whose matching stopped because the reports had no room; see [`Book::resume`].
+    paused: Option<Command>,
+    open_orders: u32,
+}
+
+impl Book {
+    /// A book without symbols or orders, with all memory it will ever use.
+    pub fn new(capacity: Capacity) -> Book {
+        Book {
+            orders: vec![Order::EMPTY; capacity.orders as usize],
+            pools: Pools::new(capacity.orders, capacity.nodes),
+            ladders: Vec::with_capacity(capacity.symbols as usize),
+            last_reference: 0,
+            last_match: 0,
+            paused: None,
+            open_orders: 0,
+        }
+    }
+
+    /// Adds the next symbol, or changes the tick of a known one whose book is empty.
+    pub fn define_symbol(&mut self, symbol: SymbolId, tick: Price) {
+        assert!(symbol.index() <= self.ladders.len(), "symbols are defined in order");
+        if symbol.index() == self.ladders.len() {
+            self.ladders.push(Ladder::new(tick));
+        } else if self.ladders[symbol.index()].tick() != tick {
+            assert!(self.ladders[symbol.index()].is_empty(), "a tick changes in an empty book only");
+            self.ladders[symbol.index()] = Ladder::new(tick);
+        }
+    }
+
+    /// Number of orders open in all symbols.
+    pub fn open_orders(&self) -> u32 {
+        self.open_orders
+    }
+
+    /// The number of symbols defined.
+    pub fn symbols(&self) -> usize {
+        self.ladders.len()
+    }
+
+    /// The tick of a defined symbol.
+    pub fn tick(&self, symbol: SymbolId) -> Price {
+        self.ladders[symbol.index()].tick()
+    }
+
+    /// Highest price somebody buys at, displayed or not.
+    pub fn best_bid(&self, symbol: SymbolId) -> Option<Price> {
+        self.ladders[symbol.index()].best(true)
+    }
+
+    /// Lowest price somebody sells at, displayed or not.
+    pub fn best_ask(&self, symbol: SymbolId) -> Option<Price> {
+        self.ladders[symbol.index()].best(false)
+    }
+
+    /// Open shares at a price, displayed or not. 0 if there are none.
+    pub fn shares_at(&self, symbol: SymbolId, price: Price) -> u64 {
+        let ladder = &self.ladders[symbol.index()];
+        ladder.level_at(&self.pools, price).map_or(0, |level| self.pools.level(level).shares)
+    }
+
+    /// The order in a slot, if one is open there.
+    pub fn order(&self, slot: Slot) -> Option<&Order> {
+        self.orders.get(slot.index()).filter(|order| order.level != NO_LEVEL)
+    }
+
+    /// Calls `see` for every open order of a symbol, best price first and in time priority
+    /// within a price, bids before asks.
+    pub fn for_each_order(&self, symbol: SymbolId, mut see: impl FnMut(Slot, &Order)) {
+        let ladder = &self.ladders[symbol.index()];
+        for buys in [true, false] {
+            let mut level = ladder.best_level(&self.pools, buys);
+            while let Some(at) = level {
+                for head in [self.pools.level(at).shown.head, self.pools.level(at).hidden.head] {
+                    let mut slot = head;
+                    while slot != Slot::NONE.0 {
+                        see(Slot(slot), &self.orders[slot as usize]);
+                        slot = self.orders[slot as usize].next;
+                    }
+                }
+                level = ladder.next_level(&self.pools, self.pools.level(at).tick, buys);
+            }
+        }
+    }
+
+    /// A hash of everything that decides how the book behaves from here on.
+    pub fn digest(&self) -> u64 {
+        let mut digest = Digest::new();
+        digest.add(self.last_reference);
+        digest.add(self.last_match);
+        for symbol in 0..self.ladders.len() {
+            digest.add(u64::from(self.ladders[symbol].tick().0));
+            self.for_each_order(SymbolId(symbol as u16), |slot, order| {
+                digest.add(u64::from(slot.0));
+                order.add_to(&mut digest);
+            });
+        }
+        digest.value()
+    }
+}
+
+#[cfg(test)]
+mod tests;

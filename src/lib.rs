@@ -1,0 +1,6 @@
+//! **millrace** takes orders from the wire straight to the matching engine and back.
+#![warn(missing_docs)]
+
+pub mod book;
+pub mod order;
+pub mod ring;

@@ -1,0 +1,202 @@
+//! The record that travels from gateway through risk to book, and into the journal.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes};
+
+use super::{
+    CancelReason, Capacity, Display, FirmId, Price, Reject, SelfTrade, SeqNum, Side, Slot,
+    SymbolId, TimeInForce, UnixNanos, UserId, UserRefNum,
+};
+
+/// What a [`Command`] asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(u8)]
+pub enum CommandKind {
+    /// Enter a new order.
+    Enter = 1,
+    /// Replace an order by a new one that loses its time priority.
+    Replace = 2,
+    /// Lower an order's size; 0 cancels what is open.
+    Cancel = 3,
+    /// Change an order's sell side or lower its size; priority is kept.
+    Modify = 4,
+    /// Cancel all of a user's orders that fit symbol, side and group.
+    MassCancel = 5,
+    /// Refuse the firm's new orders until enabled again.
+    DisableFirm = 6,
+    /// Accept the firm's new orders again.
+    EnableFirm = 7,
+    /// Ask for the next UserRefNum.
+    AccountQuery = 8,
+    /// A session that asked for it dropped: cancel its orders, answer nothing.
+    Disconnect = 9,
+    /// Makes a user known to the journal: name and firm in `text`.
+    DefineUser = 16,
+    /// Makes a symbol known to the journal: name in `text`, tick in `price`.
+    DefineSymbol = 17,
+}
+
+/// Yes-or-no properties of an order.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(transparent)]
+pub struct OrderFlags(pub u8);
+
+impl OrderFlags {
+    /// A market order; its limit is the collar in `limit`.
+    pub const MARKET: u8 = 1;
+    /// Must not trade on entry.
+    pub const POST_ONLY: u8 = 2;
+    /// Intermarket sweep, as the client wrote it.
+    pub const SWEEP: u8 = 4;
+    /// A mass cancel limited to one symbol.
+    pub const ONE_SYMBOL: u8 = 8;
+    /// A mass cancel limited to one side, the one in `side`.
+    pub const ONE_SIDE: u8 = 16;
+    /// A mass cancel limited to one group, the one in `group`.
+    pub const ONE_GROUP: u8 = 32;
+
+    /// Whether every bit of `flag` is set.
+    #[inline]
+    pub const fn has(self, flag: u8) -> bool {
+        self.0 & flag == flag
+    }
+}
+
+/// Which optional appendage elements the client sent, so that the answer can echo them.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(transparent)]
+pub struct Tags(pub u16);
+
+impl Tags {
+    /// Firm.
+    pub const FIRM: u16 = 1;
+    /// Minimum quantity.
+    pub const MIN_QTY: u16 = 2;
+    /// Max floor.
+    pub const MAX_FLOOR: u16 = 4;
+    /// Post only.
+    pub const POST_ONLY: u16 = 8;
+    /// Expire time.
+    pub const EXPIRE_TIME: u16 = 16;
+    /// Group id.
+    pub const GROUP_ID: u16 = 32;
+
+    /// Whether every bit of `tag` is set.
+    #[inline]
+    pub const fn has(self, tag: u16) -> bool {
+        self.0 & tag == tag
+    }
+}
+
+/// One request to a segment: 128 bytes, two cache lines.
+///
+/// A gateway fills what the client said; risk fills `seq`, `time_ns`, `slot` and `verdict` and
+/// whatever else replay must not decide anew. The journal keeps the record as it stands, so its
+/// layout is a file format: integers are little-endian, and every byte is defined.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+pub struct Command {
+    /// Place in the segment's sequence, from 1 without gaps; 0 until risk sets it.
+    pub seq: SeqNum,
+    /// The sequencer's clock; for a gateway's command, when its bytes were received.
+    pub time_ns: UnixNanos,
+    /// The client's number for this order (of the new order, on a Replace).
+    pub user_ref: UserRefNum,
+    /// On a Replace, the number of the order to replace.
+    pub orig_user_ref: UserRefNum,
+    /// Shares.
+    pub qty: u32,
+    /// Limit price, [`Price::MARKET`] on a market order.
+    pub price: Price,
+    /// The worst price this order may trade at: `price`, or the collar of a market order.
+    pub limit: Price,
+    /// Least quantity that must trade at once; 0 is none.
+    pub min_qty: u32,
+    /// Displayed part of an iceberg; 0 displays all.
+    pub max_floor: u32,
+    /// Seconds from entry until a GTT order expires.
+    pub expire_s: u32,
+    /// Where the order lives.
+    pub slot: Slot,
+    /// Who sent it.
+    pub user: UserId,
+    /// The user's firm.
+    pub firm: FirmId,
+    /// What it trades.
+    pub symbol: SymbolId,
+    /// Group for mass cancels; 0 is none.
+    pub group: u16,
+    /// Why it was refused, if it was.
+    pub verdict: Reject,
+    /// Appendage elements the client sent.
+    pub tags: Tags,
+    /// What it asks for.
+    pub kind: CommandKind,
+    /// Buy or sell.
+    pub side: Side,
+    /// Time in force.
+    pub tif: TimeInForce,
+    /// Displayed or not.
+    pub display: Display,
+    /// Agency or principal.
+    pub capacity: Capacity,
+    /// Yes-or-no properties.
+    pub flags: OrderFlags,
+    /// Self-trade policy that risk found for the firm.
+    pub self_trade: SelfTrade,
+    /// On a Cancel that the gateway or risk made itself, why.
+    pub reason: CancelReason,
+    /// ClOrdID as the client wrote it (14 bytes used), or the names of a definition.
+    pub text: [u8; 16],
+    /// On an AccountQuery, the answer: the next UserRefNum.
+    pub answer: u32,
+    /// Unused, zero.
+    pub spare: [u8; 28],
+    /// The journal's: how many records before this one belong to its group commit.
+    pub batch_index: u32,
+    /// The journal's: crc32c of all bytes before this field.
+    pub crc: u32,
+}
+
+impl Command {
+    /// A command of a kind with everything else zero.
+    pub const fn new(kind: CommandKind, user: UserId, firm: FirmId) -> Command {
+        Command {
+            seq: SeqNum(0),
+            time_ns: 0,
+            user_ref: UserRefNum(0),
+            orig_user_ref: UserRefNum(0),
+            qty: 0,
+            price: Price(0),
+            limit: Price(0),
+            min_qty: 0,
+            max_floor: 0,
+            expire_s: 0,
+            slot: Slot::NONE,
+            user,
+            firm,
+            symbol: SymbolId(0),
+            group: 0,
+            verdict: Reject::None,
+            tags: Tags(0),
+            kind,
+            side: Side::Buy,
+            tif: TimeInForce::Day,
+            display: Display::Visible,
+            capacity: Capacity::Agency,
+            flags: OrderFlags(0),
+            self_trade: SelfTrade::Allow,
+            reason: CancelReason::None,
+            text: [0; 16],
+            answer: 0,
+            spare: [0; 28],
+            batch_index: 0,
+            crc: 0,
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Command>() == 128);

@@ -1,0 +1,128 @@
+//! What comes back from the book: [`Event`] to the gateway, [`Feedback`] to risk.
+
+use super::{
+    CancelReason, Command, Price, SelfTrade, SeqNum, Side, Slot, UnixNanos, UserId, UserRefNum,
+};
+
+/// What an [`Event`] reports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum EventKind {
+    /// A new order was accepted; `command` says all of it.
+    Accepted,
+    /// An order was replaced; `command` says all of the new one.
+    Replaced,
+    /// A command was refused; `command.verdict` says why.
+    Rejected,
+    /// Open quantity was taken from an order.
+    Canceled,
+    /// Quantity was taken from an order because it would have met its own firm.
+    SelfTradePrevented,
+    /// Shares traded.
+    Executed,
+    /// An iceberg displayed its next slice.
+    Restated,
+    /// An order's side or size was modified in place.
+    Modified,
+    /// A Modify that cannot be done; the order stays as it is.
+    ModifyRefused,
+    /// Answer to a mass cancel.
+    MassCancelAnswer,
+    /// Answer to DisableFirm.
+    DisableAnswer,
+    /// Answer to EnableFirm.
+    EnableAnswer,
+    /// Answer to an account query.
+    AccountAnswer,
+    /// First message of a user's stream.
+    StartOfDay,
+    /// Nothing for a client to see: a command that has no answer passed the book.
+    Silent,
+}
+
+/// One thing that happened to one user's order, in the order it happened.
+///
+/// `seq` says which command made it happen: the gateway may release the message once that
+/// command is as durable as the configuration asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C, align(64))]
+pub struct Event {
+    /// The command that caused it, for Accepted, Replaced, Rejected and the answers; for the
+    /// other kinds only `seq` and `time_ns` are meaningful.
+    pub command: Command,
+    /// What happened.
+    pub kind: EventKind,
+    /// Order state in Accepted and Replaced: true is live, false dead. In SelfTradePrevented,
+    /// whether the order was the incoming one.
+    pub live: bool,
+    /// Side of the order (Modified).
+    pub side: Side,
+    /// Why quantity was taken (Canceled, SelfTradePrevented).
+    pub reason: CancelReason,
+    /// Policy that took it (SelfTradePrevented).
+    pub policy: SelfTrade,
+    /// Liquidity flag (Executed): `A` added, `R` removed, `J` added non-displayed.
+    pub liquidity: u8,
+    /// Whose stream it belongs to.
+    pub user: UserId,
+    /// The client's number of the order.
+    pub user_ref: UserRefNum,
+    /// Executed, taken, restated or modified quantity.
+    pub qty: u32,
+    /// Execution price, or the price at which a self-trade was prevented.
+    pub price: Price,
+    /// Order reference number (Accepted, Replaced, Restated), match number (Executed), or the
+    /// shares kept from trading (SelfTradePrevented).
+    pub reference: u64,
+}
+
+impl Event {
+    /// Sequence number of the command that caused the event.
+    #[inline]
+    pub const fn seq(&self) -> SeqNum {
+        self.command.seq
+    }
+
+    /// The sequencer's time of that command.
+    #[inline]
+    pub const fn time_ns(&self) -> UnixNanos {
+        self.command.time_ns
+    }
+}
+
+/// What a [`Feedback`] reports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum FeedbackKind {
+    /// `qty` shares traded at `price`.
+    Filled,
+    /// `qty` shares are no longer open.
+    Reduced,
+    /// The order's terms are now `price` and `qty` open shares (answers a Replace or Modify).
+    Restated,
+    /// A Replace, Cancel or Modify found nothing to change.
+    Ignored,
+}
+
+/// What risk must know of the book: fills and freed quantity. 32 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C, align(32))]
+pub struct Feedback {
+    /// The order's slot.
+    pub slot: Slot,
+    /// The order's number, so that a slot in other hands is noticed.
+    pub user_ref: UserRefNum,
+    /// Shares.
+    pub qty: u32,
+    /// Trade price, or the order's new price.
+    pub price: Price,
+    /// Whose order.
+    pub user: UserId,
+    /// What happened.
+    pub kind: FeedbackKind,
+    /// Nothing of the order is open any more; its slot is free.
+    pub done: bool,
+}
+
+const _: () = assert!(size_of::<Feedback>() == 32);
+const _: () = assert!(size_of::<Event>() == 192);

@@ -1,0 +1,63 @@
+//! Why an order was refused or cancelled, in the protocol's own codes.
+
+use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+
+/// Why an order was refused. The numbers are the reject reasons of OUCH 5.0; 0 is not refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(u16)]
+#[allow(missing_docs, reason = "each name is the specification's own wording of its number")]
+pub enum Reject {
+    /// Not refused.
+    None = 0,
+    DestinationClosed = 2,
+    InvalidDisplay = 3,
+    InvalidMaxFloor = 4,
+    InvalidPegType = 5,
+    Halted = 7,
+    InvalidSide = 9,
+    ProcessingError = 10,
+    FirmNotAuthorized = 12,
+    InvalidMinimumQuantity = 13,
+    Other = 15,
+    PeggingNotAllowed = 17,
+    InvalidQuantity = 19,
+    InvalidCrossOrder = 20,
+    ReplaceNotAllowed = 21,
+    RoutingNotAllowed = 22,
+    InvalidSymbol = 23,
+    RetailNotAllowed = 26,
+    InvalidPrice = 29,
+    AggregateExposure = 32,
+    RestrictedStock = 34,
+    FatFinger = 38,
+    LocateRequired = 39,
+    PortMessageRate = 41,
+    DuplicateMessageRate = 42,
+    ShortSellNotAllowed = 43,
+    MarketOrderNotAllowed = 44,
+    ShortSellExemptNotAllowed = 47,
+    SingleOrderNotional = 48,
+    MaxQuantityExceeded = 49,
+}
+
+/// Why open quantity was taken from an order. The bytes are the cancel reasons of OUCH 5.0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(u8)]
+pub enum CancelReason {
+    /// No reason: nothing was cancelled.
+    None = 0,
+    /// The user asked.
+    User = b'U',
+    /// An immediate-or-cancel order's remainder.
+    Immediate = b'I',
+    /// The time in force ran out.
+    Timeout = b'T',
+    /// Cancelled by the operator, or because the session dropped.
+    Supervisory = b'S',
+    /// Would have traded with the same firm.
+    SelfMatch = b'Q',
+    /// A market order reached its collar.
+    MarketCollar = b'K',
+    /// A post-only order would have traded.
+    PostOnly = b'G',
+}

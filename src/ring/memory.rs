@@ -1,0 +1,65 @@
+//! Where a ring may lie.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+
+/// Memory that a ring can be built in.
+///
+/// # Safety
+///
+/// `base` must stay valid for reads and writes of `len` bytes, aligned to 128, as long as the
+/// value lives, and nothing but the ring may touch those bytes meanwhile.
+pub unsafe trait Memory: Send + Sync + 'static {
+    /// First byte, aligned to 128.
+    fn base(&self) -> NonNull<u8>;
+    /// Length in bytes.
+    fn len(&self) -> usize;
+    /// Whether there is no memory at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Zeroed heap memory aligned to 128 bytes.
+pub struct Heap {
+    base: NonNull<u8>,
+    layout: Layout,
+}
+
+impl Heap {
+    /// Allocates `len` zeroed bytes; `len` must not be 0.
+    pub fn new(len: usize) -> Heap {
+        assert!(len > 0, "a ring needs memory");
+        let layout = Layout::from_size_align(len, 128).expect("a ring's size fits the address space");
+        // SAFETY: `layout` has a size above 0, checked above.
+        let raw = unsafe { alloc_zeroed(layout) };
+        match NonNull::new(raw) {
+            Some(base) => Heap { base, layout },
+            None => handle_alloc_error(layout),
+        }
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // SAFETY: `base` came from `alloc_zeroed` with this very layout and is freed once.
+        unsafe { dealloc(self.base.as_ptr(), self.layout) }
+    }
+}
+
+// SAFETY: `Heap` owns its allocation; moving it between threads moves no thread-bound state.
+unsafe impl Send for Heap {}
+// SAFETY: `&Heap` gives out only the address; access through it is the ring's business.
+unsafe impl Sync for Heap {}
+
+// SAFETY: the allocation lives until `Heap` drops, is 128-aligned, and `Heap` itself never
+// reads or writes it.
+unsafe impl Memory for Heap {
+    fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    fn len(&self) -> usize {
+        self.layout.size()
+    }
+}

@@ -1,0 +1,63 @@
+//! Model-checks the ring's orderings: every interleaving that the memory model allows.
+//! Run by `scripts/test` as `RUSTFLAGS="--cfg loom" cargo test --release --test loom_ring`.
+#![cfg(loom)]
+
+use millrace::ring;
+
+#[test]
+fn records_arrive_once_in_order_over_a_wrapping_ring() {
+    loom::model(|| {
+        let (mut tx, mut rx) = ring::on_heap::<u32>(2);
+        let writer = loom::thread::spawn(move || {
+            let mut sent = 0;
+            for n in 0..3 {
+                if tx.push(&n) {
+                    sent += 1;
+                } else {
+                    break;
+                }
+            }
+            sent
+        });
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            rx.pop_batch(2, |r| seen.push(*r));
+            loom::thread::yield_now();
+        }
+        let sent = writer.join().unwrap();
+        rx.pop_batch(4, |r| seen.push(*r));
+        assert_eq!(seen, (0..sent).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_staged_batch_becomes_visible_at_once() {
+    loom::model(|| {
+        let (mut tx, mut rx) = ring::on_heap::<u32>(4);
+        let writer = loom::thread::spawn(move || {
+            assert!(tx.stage(&1));
+            assert!(tx.stage(&2));
+            tx.publish();
+        });
+        let seen = rx.available();
+        assert!(seen == 0 || seen == 2, "saw {seen}");
+        writer.join().unwrap();
+        assert_eq!((rx.pop(), rx.pop(), rx.pop()), (Some(1), Some(2), None));
+    });
+}
+
+#[test]
+fn a_cell_is_written_again_only_after_it_was_read() {
+    loom::model(|| {
+        let (mut tx, mut rx) = ring::on_heap::<u32>(1);
+        assert!(tx.push(&1));
+        let reader = loom::thread::spawn(move || {
+            let first = rx.pop();
+            (first, rx)
+        });
+        let second = tx.push(&2);
+        let (first, mut rx) = reader.join().unwrap();
+        assert_eq!(first, Some(1));
+        assert_eq!(rx.pop(), second.then_some(2));
+    });
+}
