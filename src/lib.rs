@@ -4,3 +4,5 @@
 pub mod book;
 pub mod order;
 pub mod ring;
+pub mod runtime;
+pub mod wire;

@@ -7,7 +7,7 @@ use millrace::ring;
 #[test]
 fn records_arrive_once_in_order_over_a_wrapping_ring() {
     loom::model(|| {
-        let (mut tx, mut rx) = ring::on_heap::<u32>(2);
+        let (mut tx, mut rx) = ring::on_heap(2, 0u32);
         let writer = loom::thread::spawn(move || {
             let mut sent = 0;
             for n in 0..3 {
@@ -33,7 +33,7 @@ fn records_arrive_once_in_order_over_a_wrapping_ring() {
 #[test]
 fn a_staged_batch_becomes_visible_at_once() {
     loom::model(|| {
-        let (mut tx, mut rx) = ring::on_heap::<u32>(4);
+        let (mut tx, mut rx) = ring::on_heap(4, 0u32);
         let writer = loom::thread::spawn(move || {
             assert!(tx.stage(&1));
             assert!(tx.stage(&2));
@@ -49,7 +49,7 @@ fn a_staged_batch_becomes_visible_at_once() {
 #[test]
 fn a_cell_is_written_again_only_after_it_was_read() {
     loom::model(|| {
-        let (mut tx, mut rx) = ring::on_heap::<u32>(1);
+        let (mut tx, mut rx) = ring::on_heap(1, 0u32);
         assert!(tx.push(&1));
         let reader = loom::thread::spawn(move || {
             let first = rx.pop();

@@ -1,8 +1,7 @@
 //! The book as a stage: commands in from risk, events out to the gateway, feedback to risk.
 
 use crate::order::{
-    CancelReason, Command, Event, EventKind, Feedback, FeedbackKind, Price, Reject, SelfTrade,
-    Side, Slot, UserId, UserRefNum,
+    CancelReason, Command, Event, EventKind, Feedback, FeedbackKind, Price, Reject, SelfTrade, Slot,
 };
 use crate::ring::{Consumer, Producer};
 
@@ -20,8 +19,9 @@ const BATCH_MAX: usize = 64;
 pub trait Outlet {
     /// Whether [`STEP_REPORTS_MAX`] of each fit.
     fn has_room(&mut self, reports: usize) -> bool;
-    /// Something for a user's stream.
-    fn event(&mut self, event: &Event);
+    /// Something for a user's stream: `write` fills in an event that holds what an earlier one
+    /// left there.
+    fn event(&mut self, write: impl FnOnce(&mut Event));
     /// Something for risk.
     fn feedback(&mut self, feedback: &Feedback);
 }
@@ -39,8 +39,8 @@ impl Outlet for RingOutlet {
     }
 
     #[inline]
-    fn event(&mut self, event: &Event) {
-        let staged = self.events.stage(event);
+    fn event(&mut self, write: impl FnOnce(&mut Event)) {
+        let staged = self.events.stage_with(write);
         debug_assert!(staged, "room was checked");
     }
 
@@ -103,55 +103,48 @@ impl BookAgent {
 pub struct RingReports<O> {
     /// Where they go.
     pub outlet: O,
-    event: Event,
 }
 
 impl<O: Outlet> RingReports<O> {
     /// Reports into an outlet.
     pub fn new(outlet: O) -> RingReports<O> {
-        use crate::order::{CommandKind, FirmId};
-        let command = Command::new(CommandKind::AccountQuery, UserId(0), FirmId(0));
-        let event = Event {
-            command,
-            kind: EventKind::Silent,
-            live: false,
-            side: Side::Buy,
-            reason: CancelReason::None,
-            policy: SelfTrade::Allow,
-            liquidity: 0,
-            user: UserId(0),
-            user_ref: UserRefNum(0),
-            qty: 0,
-            price: Price(0),
-            reference: 0,
-        };
-        RingReports { outlet, event }
+        RingReports { outlet }
     }
 
     /// Tells an event about the command as a whole.
     #[inline]
     fn whole(&mut self, command: &Command, kind: EventKind, qty: u32, reference: u64, live: bool) {
-        self.event.command = *command;
-        self.event.kind = kind;
-        self.event.user = command.user;
-        self.event.user_ref = command.user_ref;
-        self.event.qty = qty;
-        self.event.reference = reference;
-        self.event.live = live;
-        self.outlet.event(&self.event);
+        self.outlet.event(|event| {
+            event.command = *command;
+            event.kind = kind;
+            event.user = command.user;
+            event.user_ref = command.user_ref;
+            event.qty = qty;
+            event.reference = reference;
+            event.live = live;
+        });
     }
 
     /// Tells an event about one order; only the command's number and time go along.
     #[inline]
-    fn part(&mut self, command: &Command, order: &Order, kind: EventKind, qty: u32) {
-        self.event.command.seq = command.seq;
-        self.event.command.time_ns = command.time_ns;
-        self.event.kind = kind;
-        self.event.user = order.user;
-        self.event.user_ref = order.user_ref;
-        self.event.side = order.side;
-        self.event.qty = qty;
-        self.outlet.event(&self.event);
+    fn part(
+        &mut self,
+        command: &Command,
+        order: &Order,
+        kind: EventKind,
+        qty: u32,
+        more: impl FnOnce(&mut Event),
+    ) {
+        self.outlet.event(|event| {
+            event.command.seq = command.seq;
+            event.command.time_ns = command.time_ns;
+            event.kind = kind;
+            event.user = order.user;
+            event.user_ref = order.user_ref;
+            event.side = order.side;
+            event.qty = qty;
+            more(event);
+        });
     }
 
     #[inline]
@@ -214,7 +207,6 @@ impl<O: Outlet> Reports for RingReports<O> {
     }
 
     fn rejected(&mut self, command: &Command, reason: Reject, ignored: bool) {
-        self.event.price = command.price;
         let answer = Command { verdict: reason, ..*command };
         self.whole(&answer, EventKind::Rejected, command.qty, 0, false);
         if ignored {
@@ -231,8 +223,7 @@ impl<O: Outlet> Reports for RingReports<O> {
         reason: CancelReason,
         done: bool,
     ) {
-        self.event.reason = reason;
-        self.part(command, order, EventKind::Canceled, qty);
+        self.part(command, order, EventKind::Canceled, qty, |event| event.reason = reason);
         self.tell_risk(slot, order, FeedbackKind::Reduced, qty, order.price, done);
     }
 
@@ -247,12 +238,13 @@ impl<O: Outlet> Reports for RingReports<O> {
         policy: SelfTrade,
         done: bool,
     ) {
-        self.event.reason = CancelReason::SelfMatch;
-        self.event.policy = policy;
-        self.event.price = price;
-        self.event.reference = u64::from(prevented);
-        self.event.live = order.user_ref == command.user_ref && order.user == command.user;
-        self.part(command, order, EventKind::SelfTradePrevented, qty);
+        self.part(command, order, EventKind::SelfTradePrevented, qty, |event| {
+            event.reason = CancelReason::SelfMatch;
+            event.policy = policy;
+            event.price = price;
+            event.reference = u64::from(prevented);
+            event.live = order.user_ref == command.user_ref && order.user == command.user;
+        });
         self.tell_risk(slot, order, FeedbackKind::Reduced, qty, order.price, done);
     }
 
@@ -268,24 +260,27 @@ impl<O: Outlet> Reports for RingReports<O> {
         price: Price,
         match_number: u64,
     ) {
-        self.event.price = price;
-        self.event.reference = match_number;
-        self.event.liquidity = added(maker);
-        self.part(command, maker, EventKind::Executed, qty);
-        self.event.liquidity = b'R';
-        self.part(command, taker, EventKind::Executed, qty);
+        for (order, liquidity) in [(maker, added(maker)), (taker, b'R')] {
+            self.part(command, order, EventKind::Executed, qty, |event| {
+                event.price = price;
+                event.reference = match_number;
+                event.liquidity = liquidity;
+            });
+        }
         for (slot, order) in [(maker_slot, maker), (taker_slot, taker)] {
             self.tell_risk(slot, order, FeedbackKind::Filled, qty, price, order.open() == 0);
         }
     }
 
     fn restated(&mut self, command: &Command, order: &Order, reference: u64) {
-        self.event.reference = reference;
-        self.part(command, order, EventKind::Restated, order.shown());
+        self.part(command, order, EventKind::Restated, order.shown(), |event| {
+            event.reference = reference;
+        });
     }
 
     fn modified(&mut self, command: &Command, slot: Slot, order: &Order) {
-        self.part(command, order, EventKind::Modified, order.open() + order.executed());
+        let size = order.open() + order.executed();
+        self.part(command, order, EventKind::Modified, size, |_| ());
         self.tell_risk(slot, order, FeedbackKind::Restated, order.open(), order.price, false);
     }
 

@@ -8,7 +8,7 @@ use super::{Book, Reports};
 impl Book {
     /// Carries out one sequenced command. The caller has made sure that the reports have room
     /// and that the book is not paused.
-    #[inline]
+    #[inline(always)]
     pub fn apply(&mut self, command: &Command, reports: &mut impl Reports) {
         debug_assert!(!self.is_paused(), "a paused command goes first");
         if command.verdict != Reject::None {
@@ -32,6 +32,7 @@ impl Book {
         }
     }
 
+    #[inline(always)]
     fn enter(&mut self, command: &Command, reports: &mut impl Reports) {
         debug_assert!(command.qty > 0 && self.orders[command.slot.index()].level == NO_LEVEL);
         if !self.pools.has_room() {
@@ -45,11 +46,13 @@ impl Book {
     }
 
     /// The live order in the command's slot, if it is still the one that the command names.
+    #[inline]
     fn named(&self, command: &Command, user_ref: u32) -> Option<&Order> {
         self.order(command.slot)
             .filter(|order| order.user == command.user && order.user_ref.0 == user_ref)
     }
 
+    #[inline(always)]
     fn replace(&mut self, command: &Command, reports: &mut impl Reports) {
         let Some(order) = self.named(command, command.orig_user_ref.0) else {
             return reports.rejected(command, Reject::ReplaceNotAllowed, true);
@@ -70,6 +73,7 @@ impl Book {
         self.take(command, command.slot, reports);
     }
 
+    #[inline(always)]
     fn cancel(&mut self, command: &Command, reports: &mut impl Reports) {
         let Some(order) = self.named(command, command.user_ref.0) else {
             return reports.ignored(command);

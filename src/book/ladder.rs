@@ -310,7 +310,8 @@ mod tests {
     fn the_next_level_is_the_next_price_however_far() {
         let mut pools = Pools::new(64, 128);
         let mut ladder = Ladder::new(Price(1));
-        let prices = [1, 63, 64, 4095, 4096, 262_144, 16_777_216, 1_000_000_000, Price::MAX_LIMIT.0];
+        let prices =
+            [1, 63, 64, 4095, 4096, 262_144, 16_777_216, 1_000_000_000, Price::MAX_LIMIT.0];
         for price in prices {
             ladder.obtain(&mut pools, Price(price), false);
         }

@@ -14,6 +14,7 @@ fn crosses(buys: bool, limit: Price, price: Price) -> bool {
 impl Book {
     /// Runs the order in `slot`, which does not rest, against the book, then rests or cancels
     /// what is left. Keeps the command for [`Book::resume`] if the reports run out of room.
+    #[inline(always)]
     pub(super) fn take(&mut self, command: &Command, slot: Slot, reports: &mut impl Reports) {
         if !self.may_start(command, slot, reports) {
             return;
@@ -23,7 +24,7 @@ impl Book {
 
     /// Checks what must hold before the first trade: post-only and minimum quantity. An order
     /// that fails is cancelled here.
-    #[inline]
+    #[inline(always)]
     fn may_start(&mut self, command: &Command, slot: Slot, reports: &mut impl Reports) -> bool {
         let order = &self.orders[slot.index()];
         let buys = order.side.is_buy();
@@ -44,6 +45,7 @@ impl Book {
     }
 
     /// Matches until nothing crosses, the order is filled, or the reports are full.
+    #[inline(always)]
     fn run(&mut self, command: &Command, slot: Slot, reports: &mut impl Reports) {
         let (symbol, buys) = {
             let order = &self.orders[slot.index()];
@@ -80,7 +82,13 @@ impl Book {
 
     /// One step: the incoming order meets the first order of the best level.
     #[inline]
-    fn meet_first(&mut self, command: &Command, slot: Slot, level: u32, reports: &mut impl Reports) {
+    fn meet_first(
+        &mut self,
+        command: &Command,
+        slot: Slot,
+        level: u32,
+        reports: &mut impl Reports,
+    ) {
         let at = self.pools.level(level);
         let maker_slot = Slot(if at.shown.is_empty() { at.hidden.head } else { at.shown.head });
         let taker = &self.orders[slot.index()];
@@ -201,8 +209,7 @@ impl Book {
             self.open_orders -= 1;
         } else if order.flags.has(OrderFlags::MARKET) {
             let beyond = self.ladders[order.symbol.index()].best(!order.side.is_buy()).is_some();
-            let reason =
-                if beyond { CancelReason::MarketCollar } else { CancelReason::Immediate };
+            let reason = if beyond { CancelReason::MarketCollar } else { CancelReason::Immediate };
             self.drop_taker(command, slot, reason, reports);
         } else if order.tif == TimeInForce::Ioc {
             self.drop_taker(command, slot, CancelReason::Immediate, reports);
@@ -212,6 +219,7 @@ impl Book {
     }
 
     /// Cancels what is open of an order that does not rest.
+    #[inline]
     fn drop_taker(
         &mut self,
         command: &Command,
@@ -297,6 +305,7 @@ impl Book {
     }
 
     /// Takes a resting order out of the book, with all its open shares, for a Replace.
+    #[inline]
     pub(super) fn withdraw(&mut self, slot: Slot) {
         let order = &self.orders[slot.index()];
         let (level, open) = (order.level, order.open());

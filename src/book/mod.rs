@@ -73,7 +73,10 @@ impl Book {
         if symbol.index() == self.ladders.len() {
             self.ladders.push(Ladder::new(tick));
         } else if self.ladders[symbol.index()].tick() != tick {
-            assert!(self.ladders[symbol.index()].is_empty(), "a tick changes in an empty book only");
+            assert!(
+                self.ladders[symbol.index()].is_empty(),
+                "a tick changes in an empty book only"
+            );
             self.ladders[symbol.index()] = Ladder::new(tick);
         }
     }

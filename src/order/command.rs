@@ -8,7 +8,9 @@ use super::{
 };
 
 /// What a [`Command`] asks for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(u8)]
 pub enum CommandKind {
     /// Enter a new order.
@@ -162,6 +164,9 @@ pub struct Command {
 }
 
 impl Command {
+    /// A query of nobody's; what rings are filled with.
+    pub const EMPTY: Command = Command::new(CommandKind::AccountQuery, UserId(0), FirmId(0));
+
     /// A command of a kind with everything else zero.
     pub const fn new(kind: CommandKind, user: UserId, firm: FirmId) -> Command {
         Command {

@@ -77,6 +77,22 @@ pub struct Event {
 }
 
 impl Event {
+    /// An event that says nothing; what rings are filled with.
+    pub const EMPTY: Event = Event {
+        command: Command::EMPTY,
+        kind: EventKind::Silent,
+        live: false,
+        side: Side::Buy,
+        reason: CancelReason::None,
+        policy: SelfTrade::Allow,
+        liquidity: 0,
+        user: UserId(0),
+        user_ref: UserRefNum(0),
+        qty: 0,
+        price: Price(0),
+        reference: 0,
+    };
+
     /// Sequence number of the command that caused the event.
     #[inline]
     pub const fn seq(&self) -> SeqNum {
@@ -122,6 +138,19 @@ pub struct Feedback {
     pub kind: FeedbackKind,
     /// Nothing of the order is open any more; its slot is free.
     pub done: bool,
+}
+
+impl Feedback {
+    /// A feedback that says nothing; what rings are filled with.
+    pub const EMPTY: Feedback = Feedback {
+        slot: Slot::NONE,
+        user_ref: UserRefNum(0),
+        qty: 0,
+        price: Price(0),
+        user: UserId(0),
+        kind: FeedbackKind::Ignored,
+        done: false,
+    };
 }
 
 const _: () = assert!(size_of::<Feedback>() == 32);

@@ -31,7 +31,9 @@ pub type Qty = u32;
 pub const QTY_MAX: Qty = 999_999;
 
 /// Which way an order trades. The three sells differ only for the rules on short selling.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(u8)]
 pub enum Side {
     /// Buy.
@@ -59,7 +61,9 @@ impl Side {
 }
 
 /// How long an order may rest.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(u8)]
 pub enum TimeInForce {
     /// Rests until cancelled or the day ends.
@@ -73,7 +77,9 @@ pub enum TimeInForce {
 }
 
 /// Who may see an order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(u8)]
 pub enum Display {
     /// Shown in the book.
@@ -85,7 +91,9 @@ pub enum Display {
 }
 
 /// On whose account the firm trades.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(u8)]
 pub enum Capacity {
     /// Agency.
@@ -99,7 +107,9 @@ pub enum Capacity {
 }
 
 /// What happens when an order would trade against a resting order of its own firm.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(u8)]
 pub enum SelfTrade {
     /// They trade.

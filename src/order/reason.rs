@@ -3,7 +3,9 @@
 use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
 /// Why an order was refused. The numbers are the reject reasons of OUCH 5.0; 0 is not refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(u16)]
 #[allow(missing_docs, reason = "each name is the specification's own wording of its number")]
 pub enum Reject {
@@ -41,7 +43,9 @@ pub enum Reject {
 }
 
 /// Why open quantity was taken from an order. The bytes are the cancel reasons of OUCH 5.0.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(u8)]
 pub enum CancelReason {
     /// No reason: nothing was cancelled.

@@ -30,7 +30,8 @@ impl Heap {
     /// Allocates `len` zeroed bytes; `len` must not be 0.
     pub fn new(len: usize) -> Heap {
         assert!(len > 0, "a ring needs memory");
-        let layout = Layout::from_size_align(len, 128).expect("a ring's size fits the address space");
+        let layout =
+            Layout::from_size_align(len, 128).expect("a ring's size fits the address space");
         // SAFETY: `layout` has a size above 0, checked above.
         let raw = unsafe { alloc_zeroed(layout) };
         match NonNull::new(raw) {

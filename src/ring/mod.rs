@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use millrace::ring;
-//! let (mut tx, mut rx) = ring::on_heap::<u64>(8);
+//! let (mut tx, mut rx) = ring::on_heap(8, 0u64);
 //! assert!(tx.push(&7));
 //! assert_eq!(rx.pop(), Some(7));
 //! assert_eq!(rx.pop(), None);

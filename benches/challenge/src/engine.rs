@@ -31,7 +31,7 @@ struct Outlet {
 impl Outlet {
     #[inline(always)]
     fn push(&mut self, report: &Report) {
-        while !self.reports.stage(report) {
+        while !self.reports.stage_with(|place| *place = *report) {
             self.reports.publish();
             std::hint::spin_loop();
         }
@@ -263,7 +263,8 @@ struct Ends {
 pub static TRANSPORT: Transport = Transport { create, push, drain, flush, destroy };
 
 unsafe extern "C" fn create(capacity: u32) -> *mut c_void {
-    let (producer, consumer) = ring::on_heap((capacity as usize).next_power_of_two());
+    let (producer, consumer) =
+        ring::on_heap((capacity as usize).next_power_of_two(), Report::default());
     let ends = Ends { producer: UnsafeCell::new(producer), consumer: UnsafeCell::new(consumer) };
     Box::into_raw(Box::new(ends)).cast()
 }

@@ -1,0 +1,157 @@
+//! Counters in a mapped file: written by their owners with plain stores, read by anyone.
+//!
+//! The file is a header of 64 bytes (`MILLRACE-COUNTERS` and the number of counters as a
+//! little-endian u32 at offset 32), then 64 bytes for each: a name of 48, zero-padded, and a
+//! little-endian u64 at offset 56.
+#![allow(unsafe_code, reason = "maps a file that other processes may read")]
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const MAGIC: &[u8] = b"MILLRACE-COUNTERS";
+const ENTRY_BYTES: usize = 64;
+const NAME_BYTES: usize = 48;
+
+/// A table of named counters.
+#[derive(Clone)]
+pub struct Counters {
+    map: Arc<Map>,
+    names: &'static [&'static str],
+}
+
+struct Map {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to `Map` and is not bound to a thread.
+unsafe impl Send for Map {}
+// SAFETY: after set-up the mapping is accessed only through atomics.
+unsafe impl Sync for Map {}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // SAFETY: `base` and `len` are of one mapping, unmapped once.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
+    }
+}
+
+/// One counter. Adding to it is a load and a store: it has one owner.
+#[derive(Clone)]
+pub struct Counter {
+    place: NonNull<AtomicU64>,
+    _map: Arc<Map>,
+}
+
+// SAFETY: a counter is an atomic inside a mapping that it keeps alive.
+unsafe impl Send for Counter {}
+// SAFETY: as above.
+unsafe impl Sync for Counter {}
+
+impl Counter {
+    #[inline]
+    fn place(&self) -> &AtomicU64 {
+        // SAFETY: the place lies in the mapping that `_map` keeps alive, aligned to 8.
+        unsafe { self.place.as_ref() }
+    }
+
+    /// Adds to the counter. For its owner only: two owners would lose counts.
+    #[inline]
+    pub fn add(&self, count: u64) {
+        self.set(self.get() + count);
+    }
+
+    /// Sets the counter.
+    #[inline]
+    pub fn set(&self, value: u64) {
+        self.place().store(value, Ordering::Relaxed);
+    }
+
+    /// Reads the counter.
+    #[inline]
+    pub fn get(&self) -> u64 {
+        self.place().load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    /// A table in a new file at `path`, all zero.
+    pub fn create(path: &Path, names: &'static [&'static str]) -> io::Result<Counters> {
+        let len = ENTRY_BYTES * (names.len() + 1);
+        let mut image = vec![0; len];
+        image[..MAGIC.len()].copy_from_slice(MAGIC);
+        image[32..36].copy_from_slice(&(names.len() as u32).to_le_bytes());
+        for (entry, name) in image.chunks_mut(ENTRY_BYTES).skip(1).zip(names) {
+            assert!(name.len() <= NAME_BYTES, "a counter's name is at most {NAME_BYTES} bytes");
+            entry[..name.len()].copy_from_slice(name.as_bytes());
+        }
+        std::fs::write(path, &image)?;
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new shared mapping of an open file of this length.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                len,
+                access,
+                libc::MAP_SHARED | libc::MAP_POPULATE,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let base = NonNull::new(base.cast()).expect("a mapping is not at 0");
+        Ok(Counters { map: Arc::new(Map { base, len }), names })
+    }
+
+    /// The counter of a name given to [`Counters::create`].
+    pub fn get(&self, name: &str) -> Counter {
+        let index = self.names.iter().position(|n| *n == name);
+        let offset = ENTRY_BYTES * (1 + index.expect("a counter that the table has")) + 56;
+        // SAFETY: the offset is inside the mapping, which has an entry for every name.
+        let place = unsafe { self.map.base.byte_add(offset) }.cast();
+        Counter { place, _map: self.map.clone() }
+    }
+
+    /// Every counter's name and value.
+    pub fn snapshot(&self) -> Vec<(&'static str, u64)> {
+        self.names.iter().map(|name| (*name, self.get(name).get())).collect()
+    }
+}
+
+/// Reads the counters of a file that some process has mapped.
+pub fn read_file(path: &Path) -> io::Result<Vec<(String, u64)>> {
+    let image = std::fs::read(path)?;
+    if !image.starts_with(MAGIC) || !image.len().is_multiple_of(ENTRY_BYTES) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a counters file"));
+    }
+    let entries = image.chunks(ENTRY_BYTES).skip(1).map(|entry| {
+        let name = entry[..NAME_BYTES].iter().take_while(|b| **b != 0).map(|b| *b as char);
+        let value = u64::from_le_bytes(entry[56..64].try_into().expect("eight bytes"));
+        (name.collect(), value)
+    });
+    Ok(entries.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_of_the_file_sees_what_the_owner_counted() {
+        let dir = std::env::temp_dir().join(format!("millrace-counters-{}", std::process::id()));
+        let counters = Counters::create(&dir, &["orders", "rejects"]).unwrap();
+        counters.get("rejects").add(3);
+        let read = read_file(&dir).unwrap();
+        std::fs::remove_file(&dir).unwrap();
+        assert_eq!(read, [("orders".to_owned(), 0), ("rejects".to_owned(), 3)]);
+        assert_eq!(counters.snapshot(), [("orders", 0), ("rejects", 3)]);
+    }
+}

@@ -1,0 +1,142 @@
+//! Memory for rings and streams: hugepages where there are any, plain pages elsewhere.
+#![allow(unsafe_code, reason = "maps and touches memory")]
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+/// Bytes that regions start at a multiple of.
+const ALIGN: usize = 4096;
+
+/// What a [`Region`] was made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Backing {
+    /// Explicit hugepages.
+    Hugepages,
+    /// Ordinary pages; the kernel was asked for transparent hugepages.
+    Pages,
+}
+
+/// A zeroed stretch of memory, every page of it touched.
+pub struct Region {
+    base: NonNull<u8>,
+    layout: Layout,
+    backing: Backing,
+}
+
+impl Region {
+    /// Maps `len` bytes (above 0), from hugepages if enough are free.
+    pub fn new(len: usize) -> Region {
+        assert!(len > 0, "a region has a size");
+        let layout = Layout::from_size_align(len, ALIGN).expect("a size that fits memory");
+        if len >= hugepage_size() / 2 && free_hugepage_bytes() >= len + hugepage_size() {
+            // SAFETY: the layout's size is above 0.
+            let base = unsafe { hugepage_rs::alloc(layout) };
+            if let Some(base) = NonNull::new(base) {
+                return Region { base, layout, backing: Backing::Hugepages }.touched();
+            }
+        }
+        Region { base: map_pages(len), layout, backing: Backing::Pages }.touched()
+    }
+
+    /// First byte; aligned to 4096.
+    pub fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Length in bytes.
+    #[allow(clippy::len_without_is_empty, reason = "a region is never empty")]
+    pub fn len(&self) -> usize {
+        self.layout.size()
+    }
+
+    /// What it was made of.
+    pub fn backing(&self) -> Backing {
+        self.backing
+    }
+
+    /// The whole region.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the mapping is `len` readable, initialised bytes for as long as `self` lives.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.len()) }
+    }
+
+    /// The whole region, to write.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `bytes`, and `&mut self` makes the access exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr(), self.len()) }
+    }
+
+    /// Writes one byte of each page, so that it is there before it is needed.
+    fn touched(mut self) -> Region {
+        self.bytes_mut().chunks_mut(ALIGN).for_each(|page| page[0] = 0);
+        self
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        match self.backing {
+            // SAFETY: the mapping came from `hugepage_rs::alloc` with this layout.
+            Backing::Hugepages => unsafe { hugepage_rs::dealloc(self.base.as_ptr(), self.layout) },
+            Backing::Pages => {
+                // SAFETY: the mapping came from `mmap` with this length and is unmapped once.
+                unsafe { libc::munmap(self.base.as_ptr().cast(), self.len()) };
+            }
+        }
+    }
+}
+
+// SAFETY: a region owns its mapping; nothing about it is bound to a thread.
+unsafe impl Send for Region {}
+// SAFETY: shared access gives out only shared slices and an address.
+unsafe impl Sync for Region {}
+
+fn map_pages(len: usize) -> NonNull<u8> {
+    let (access, kind) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new anonymous mapping anywhere touches no other memory.
+    let base = unsafe { libc::mmap(std::ptr::null_mut(), len, access, kind, -1, 0) };
+    assert!(base != libc::MAP_FAILED, "no memory for {len} bytes");
+    // SAFETY: the range was just mapped; the advice changes no contents.
+    unsafe { libc::madvise(base, len, libc::MADV_HUGEPAGE) };
+    NonNull::new(base.cast()).expect("a mapping is not at 0")
+}
+
+/// A line of `/proc/meminfo`, such as `Hugepagesize:`, in its own unit.
+fn meminfo(key: &str) -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Size of a default hugepage in bytes; 2 MiB where the kernel does not say.
+pub fn hugepage_size() -> usize {
+    meminfo("Hugepagesize:").unwrap_or(2048) * 1024
+}
+
+/// Bytes of hugepages nobody uses now.
+pub fn free_hugepage_bytes() -> usize {
+    meminfo("HugePages_Free:").unwrap_or(0) * hugepage_size()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_is_zeroed_and_writable_to_its_end() {
+        let mut region = Region::new(3 * 4096 + 5);
+        assert!(region.bytes().iter().all(|b| *b == 0));
+        *region.bytes_mut().last_mut().unwrap() = 7;
+        assert_eq!(region.bytes()[3 * 4096 + 4], 7);
+    }
+
+    #[test]
+    fn without_hugepages_a_large_region_says_that_it_has_plain_pages() {
+        let region = Region::new(8 << 20);
+        if free_hugepage_bytes() == 0 {
+            assert_eq!(region.backing(), Backing::Pages);
+        }
+        assert_eq!(region.len(), 8 << 20);
+    }
+}

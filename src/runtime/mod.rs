@@ -1,0 +1,18 @@
+//! What stages run on: memory, clock, cores, idle strategies, counters and error records.
+//!
+//! Knows nothing of orders. A stage is whatever has a duty cycle; a [`Worker`] gives it a
+//! thread, a core, and something to do when there is nothing to do.
+
+pub mod clock;
+pub mod counters;
+pub mod idle;
+pub mod memory;
+pub mod records;
+pub mod worker;
+
+pub use clock::Clock;
+pub use counters::{Counter, Counters};
+pub use idle::{Idle, IdleStrategy};
+pub use memory::{Backing, Region};
+pub use records::{Record, Recorder};
+pub use worker::{Duty, Worker, allowed_cores};

@@ -1,0 +1,76 @@
+//! Threads that poll.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use super::idle::{Idle, IdleStrategy, sharpen_sleeps};
+
+/// One duty cycle after another, until told to stop.
+pub trait Duty: Send + 'static {
+    /// Does what there is to do now, without blocking. Returns how much that was.
+    fn poll(&mut self) -> usize;
+
+    /// Whether the idle strategy applies after an empty turn; false keeps polling.
+    fn may_idle(&self) -> bool {
+        true
+    }
+
+    /// Called once after the last turn.
+    fn stop(&mut self) {}
+}
+
+/// A thread that polls a [`Duty`].
+pub struct Worker<D> {
+    thread: JoinHandle<D>,
+    stop: Arc<AtomicBool>,
+}
+
+impl<D: Duty> Worker<D> {
+    /// Starts a thread named `name`, pinned to `core` if one is given.
+    pub fn start(name: &str, core: Option<usize>, strategy: IdleStrategy, duty: D) -> Worker<D> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(duty, core, strategy, &told))
+            .expect("the system has a thread left at start-up");
+        Worker { thread, stop }
+    }
+
+    /// Whether the thread ended by itself, which only a bug makes it do.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Ends the thread after its current turn and gives the duty back.
+    pub fn join(self) -> D {
+        self.stop.store(true, Ordering::Release);
+        match self.thread.join() {
+            Ok(duty) => duty,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+fn run<D: Duty>(mut duty: D, core: Option<usize>, strategy: IdleStrategy, stop: &AtomicBool) -> D {
+    if let Some(id) = core {
+        core_affinity::set_for_current(core_affinity::CoreId { id });
+    }
+    sharpen_sleeps();
+    let mut idle = Idle::new(strategy);
+    while !stop.load(Ordering::Acquire) {
+        let work = duty.poll();
+        idle.after(work + usize::from(!duty.may_idle()));
+    }
+    duty.stop();
+    duty
+}
+
+/// The cores this process may run on, lowest first.
+pub fn allowed_cores() -> Vec<usize> {
+    let mut cores: Vec<usize> =
+        core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect();
+    cores.sort_unstable();
+    cores
+}
