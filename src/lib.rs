@@ -4,5 +4,6 @@
 pub mod book;
 pub mod order;
 pub mod ring;
+pub mod risk;
 pub mod runtime;
 pub mod wire;

@@ -157,22 +157,8 @@ impl<O: Outlet> RingReports<O> {
         price: Price,
         done: bool,
     ) {
-        let (user, user_ref) = (order.user, order.user_ref);
-        self.outlet.feedback(&Feedback { slot, user_ref, qty, price, user, kind, done });
-    }
-
-    /// Tells risk how a command that changed nothing ended.
-    #[inline]
-    fn tell_ignored(&mut self, command: &Command, done: bool) {
-        self.outlet.feedback(&Feedback {
-            slot: command.slot,
-            user_ref: command.user_ref,
-            qty: 0,
-            price: command.price,
-            user: command.user,
-            kind: FeedbackKind::Ignored,
-            done,
-        });
+        let user = order.user;
+        self.outlet.feedback(&Feedback { slot, qty, price, user, kind, done });
     }
 }
 
@@ -197,21 +183,17 @@ impl<O: Outlet> Reports for RingReports<O> {
         self.whole(command, EventKind::Replaced, open, reference, live);
         self.outlet.feedback(&Feedback {
             slot: command.slot,
-            user_ref: command.user_ref,
             qty: open,
             price: command.price,
             user: command.user,
-            kind: FeedbackKind::Restated,
+            kind: FeedbackKind::Replaced,
             done: !live,
         });
     }
 
-    fn rejected(&mut self, command: &Command, reason: Reject, ignored: bool) {
+    fn rejected(&mut self, command: &Command, reason: Reject) {
         let answer = Command { verdict: reason, ..*command };
         self.whole(&answer, EventKind::Rejected, command.qty, 0, false);
-        if ignored {
-            self.tell_ignored(command, command.kind == crate::order::CommandKind::Enter);
-        }
     }
 
     fn canceled(
@@ -281,17 +263,15 @@ impl<O: Outlet> Reports for RingReports<O> {
     fn modified(&mut self, command: &Command, slot: Slot, order: &Order) {
         let size = order.open() + order.executed();
         self.part(command, order, EventKind::Modified, size, |_| ());
-        self.tell_risk(slot, order, FeedbackKind::Restated, order.open(), order.price, false);
+        self.tell_risk(slot, order, FeedbackKind::Modified, order.open(), order.price, false);
     }
 
     fn ignored(&mut self, command: &Command) {
         self.whole(command, EventKind::Silent, 0, 0, false);
-        self.tell_ignored(command, false);
     }
 
     fn modify_refused(&mut self, command: &Command) {
         self.whole(command, EventKind::ModifyRefused, 0, 0, false);
-        self.tell_ignored(command, false);
     }
 
     fn answered(&mut self, command: &Command) {

@@ -12,7 +12,7 @@ impl Book {
     pub fn apply(&mut self, command: &Command, reports: &mut impl Reports) {
         debug_assert!(!self.is_paused(), "a paused command goes first");
         if command.verdict != Reject::None {
-            return reports.rejected(command, command.verdict, false);
+            return reports.rejected(command, command.verdict);
         }
         match command.kind {
             CommandKind::Enter => self.enter(command, reports),
@@ -35,9 +35,6 @@ impl Book {
     #[inline(always)]
     fn enter(&mut self, command: &Command, reports: &mut impl Reports) {
         debug_assert!(command.qty > 0 && self.orders[command.slot.index()].level == NO_LEVEL);
-        if !self.pools.has_room() {
-            return reports.rejected(command, Reject::ProcessingError, true);
-        }
         self.orders[command.slot.index()] = new_order(command, command.qty, 0);
         self.open_orders += 1;
         self.last_reference += 1;
@@ -55,11 +52,8 @@ impl Book {
     #[inline(always)]
     fn replace(&mut self, command: &Command, reports: &mut impl Reports) {
         let Some(order) = self.named(command, command.orig_user_ref.0) else {
-            return reports.rejected(command, Reject::ReplaceNotAllowed, true);
+            return reports.rejected(command, Reject::ReplaceNotAllowed);
         };
-        if !self.pools.has_room() {
-            return reports.rejected(command, Reject::ProcessingError, true);
-        }
         let executed = order.executed;
         let open = command.qty.saturating_sub(executed);
         self.withdraw(command.slot);

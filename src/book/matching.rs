@@ -213,6 +213,8 @@ impl Book {
             self.drop_taker(command, slot, reason, reports);
         } else if order.tif == TimeInForce::Ioc {
             self.drop_taker(command, slot, CancelReason::Immediate, reports);
+        } else if !self.pools.has_room() {
+            self.drop_taker(command, slot, CancelReason::System, reports);
         } else {
             self.rest(slot);
         }

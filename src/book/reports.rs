@@ -17,9 +17,8 @@ pub trait Reports {
     /// An order was replaced; `open` shares of the new one are open, none if it is not `live`.
     fn replaced(&mut self, command: &Command, open: u32, reference: u64, live: bool);
 
-    /// The command was refused. `ignored` says that it named an order that the book no longer
-    /// had, which risk could not know yet.
-    fn rejected(&mut self, command: &Command, reason: Reject, ignored: bool);
+    /// The command was refused.
+    fn rejected(&mut self, command: &Command, reason: Reject);
 
     /// `qty` open shares were taken from an order; `done` if none are left.
     fn canceled(

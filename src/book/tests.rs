@@ -44,7 +44,7 @@ impl Reports for Recorder {
     fn replaced(&mut self, command: &Command, open: u32, _: u64, live: bool) {
         self.said.push(Said::Replaced(command.user_ref.0, open, live));
     }
-    fn rejected(&mut self, command: &Command, reason: Reject, _: bool) {
+    fn rejected(&mut self, command: &Command, reason: Reject) {
         self.said.push(Said::Rejected(command.user_ref.0, reason));
     }
     fn canceled(&mut self, _: &Command, _: Slot, o: &Order, qty: u32, r: CancelReason, done: bool) {
@@ -527,13 +527,13 @@ fn the_trade_price_is_the_resting_orders() {
 }
 
 #[test]
-fn when_price_nodes_run_out_an_order_is_refused_and_nothing_is_lost() {
+fn when_price_nodes_run_out_an_order_is_cancelled_and_nothing_is_lost() {
     let mut book = Book::new(Capacity { orders: 16, symbols: 1, nodes: 3 });
     book.define_symbol(SYMBOL, Price(100));
     let mut r = Recorder { steps: usize::MAX, ..Recorder::default() };
     book.apply(&limit(1, Side::Buy, 10, 100), &mut r);
     book.apply(&limit(2, Side::Buy, 10, 100_000_000), &mut r);
-    assert_eq!(r.said[1], Said::Rejected(2, Reject::ProcessingError));
+    assert_eq!(r.said[2], Said::Canceled(2, 10, CancelReason::System, true));
     assert_eq!(book.open_orders(), 1);
 }
 

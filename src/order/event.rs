@@ -114,20 +114,18 @@ pub enum FeedbackKind {
     Filled,
     /// `qty` shares are no longer open.
     Reduced,
-    /// The order's terms are now `price` and `qty` open shares (answers a Replace or Modify).
-    Restated,
-    /// A Replace, Cancel or Modify found nothing to change.
-    Ignored,
+    /// A Replace was carried out: `qty` shares are open at `price`.
+    Replaced,
+    /// A Modify was carried out: `qty` shares are open.
+    Modified,
 }
 
-/// What risk must know of the book: fills and freed quantity. 32 bytes.
+/// What risk must know of the book: fills and freed quantity. 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(C, align(32))]
+#[repr(C, align(16))]
 pub struct Feedback {
     /// The order's slot.
     pub slot: Slot,
-    /// The order's number, so that a slot in other hands is noticed.
-    pub user_ref: UserRefNum,
     /// Shares.
     pub qty: u32,
     /// Trade price, or the order's new price.
@@ -144,14 +142,13 @@ impl Feedback {
     /// A feedback that says nothing; what rings are filled with.
     pub const EMPTY: Feedback = Feedback {
         slot: Slot::NONE,
-        user_ref: UserRefNum(0),
         qty: 0,
         price: Price(0),
         user: UserId(0),
-        kind: FeedbackKind::Ignored,
+        kind: FeedbackKind::Reduced,
         done: false,
     };
 }
 
-const _: () = assert!(size_of::<Feedback>() == 32);
+const _: () = assert!(size_of::<Feedback>() == 16);
 const _: () = assert!(size_of::<Event>() == 192);

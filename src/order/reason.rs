@@ -62,6 +62,8 @@ pub enum CancelReason {
     SelfMatch = b'Q',
     /// A market order reached its collar.
     MarketCollar = b'K',
+    /// The system could not keep it: its tables were full.
+    System = b'Z',
     /// A post-only order would have traded.
     PostOnly = b'G',
 }

@@ -67,7 +67,7 @@ impl Reports for Outlet {
         self.tell(abi::ORDER_ACK, c.seq.0, c.user_ref.0.into(), c.side, c.price, c.qty);
     }
     fn replaced(&mut self, _: &Command, _: u32, _: u64, _: bool) {}
-    fn rejected(&mut self, _: &Command, _: Reject, _: bool) {
+    fn rejected(&mut self, _: &Command, _: Reject) {
         unreachable!("capacities are beyond the workload's");
     }
     #[inline(always)]

@@ -1,0 +1,115 @@
+//! Risk as a stage: commands in from the gateway, sequenced commands out to book and journal.
+
+use crate::order::{Command, Feedback, UnixNanos};
+use crate::ring::{Consumer, Producer};
+
+use super::Risk;
+
+/// Commands sequenced in one turn.
+const BATCH_MAX: usize = 64;
+
+/// Where sequenced commands go.
+pub struct Outlets {
+    /// To the book.
+    pub book: Producer<Command>,
+    /// To the journal.
+    pub journal: Producer<Command>,
+}
+
+impl Outlets {
+    #[inline]
+    fn has_room(&mut self) -> bool {
+        self.book.has_room(1) && self.journal.has_room(1)
+    }
+
+    #[inline]
+    fn stage(&mut self, write: impl Fn(&mut Command)) {
+        let staged = self.book.stage_with(&write) && self.journal.stage_with(&write);
+        debug_assert!(staged, "room was checked");
+    }
+
+    fn publish(&mut self) {
+        self.book.publish();
+        self.journal.publish();
+    }
+}
+
+/// Risk and its rings.
+pub struct RiskAgent {
+    /// Risk.
+    pub risk: Risk,
+    commands: Consumer<Command>,
+    feedback: Consumer<Feedback>,
+    outlets: Outlets,
+    /// The second whose expiries have been told.
+    expired_s: u64,
+}
+
+impl RiskAgent {
+    /// Joins risk to its rings.
+    pub fn new(
+        risk: Risk,
+        commands: Consumer<Command>,
+        feedback: Consumer<Feedback>,
+        outlets: Outlets,
+    ) -> RiskAgent {
+        RiskAgent { risk, commands, feedback, outlets, expired_s: 0 }
+    }
+
+    /// Takes in feedback, then sequences commands while book and journal have room. Returns how
+    /// much was done.
+    pub fn poll(&mut self, now_ns: UnixNanos) -> usize {
+        let mut work = self.take_feedback() + self.cancel_due(now_ns);
+        let RiskAgent { risk, commands, outlets, .. } = self;
+        work += commands.pop_while(BATCH_MAX, |command| {
+            if risk.is_sweeping() || !outlets.has_room() {
+                return false;
+            }
+            let mut sequenced = *command;
+            if risk.sequence(&mut sequenced, now_ns) {
+                outlets.stage(|place| *place = sequenced);
+            }
+            true
+        });
+        outlets.publish();
+        work
+    }
+
+    fn take_feedback(&mut self) -> usize {
+        let risk = &mut self.risk;
+        self.feedback.pop_batch(usize::MAX, |feedback| risk.feed_back(feedback))
+    }
+
+    /// Sequences the cancels of a mass cancel under way, and once a second those of orders that
+    /// expired, while there is room.
+    fn cancel_due(&mut self, now_ns: UnixNanos) -> usize {
+        let now_s = now_ns / crate::order::NANOS_PER_SEC;
+        if !self.risk.is_sweeping() && now_s <= self.expired_s {
+            return 0;
+        }
+        let mut count = 0;
+        while count < BATCH_MAX {
+            if !self.outlets.has_room() {
+                return count;
+            }
+            match self.risk.next_cancel(now_ns) {
+                Some(cancel) => self.outlets.stage(|place| *place = cancel),
+                None => {
+                    self.expired_s = now_s;
+                    break;
+                }
+            }
+            count += 1;
+        }
+        self.outlets.publish();
+        count
+    }
+
+    /// Whether nothing waits to be sequenced or taken in, and the book has taken everything.
+    pub fn is_idle(&mut self) -> bool {
+        !self.risk.is_sweeping()
+            && self.commands.available() == 0
+            && self.feedback.available() == 0
+            && self.outlets.book.is_drained()
+    }
+}

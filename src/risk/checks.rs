@@ -1,0 +1,191 @@
+//! The verdict. Reads everything, changes nothing but the command and the rate counters.
+
+use crate::order::{
+    Command, CommandKind, OrderFlags, Price, Reject, Side, Slot, UnixNanos,
+};
+
+use super::Risk;
+
+impl Risk {
+    /// Completes a command and writes its verdict. False if it is to be ignored.
+    pub(super) fn decide(&mut self, command: &mut Command, now_ns: UnixNanos) -> bool {
+        let within_rate = self.take_token(command, now_ns);
+        command.firm = self.users[command.user.index()].firm;
+        match command.kind {
+            CommandKind::Enter => {
+                if !self.is_new_number(command) {
+                    return false;
+                }
+                self.judge(command, within_rate, |risk, command| risk.check_enter(command, now_ns));
+                true
+            }
+            CommandKind::Replace => {
+                if !self.is_new_number(command) {
+                    return false;
+                }
+                self.judge(command, within_rate, |risk, command| risk.check_replace(command));
+                true
+            }
+            // OUCH 5.0: a cancel of an order that is no more is ignored, and so is a modify.
+            CommandKind::Cancel | CommandKind::Modify => {
+                match self.orders.find(command.user, command.user_ref) {
+                    Some(slot) => {
+                        command.slot = slot;
+                        command.symbol = self.orders.shadows[slot.index()].symbol;
+                        true
+                    }
+                    None => false,
+                }
+            }
+            CommandKind::AccountQuery => {
+                let last = self.users[command.user.index()].last_ref;
+                command.answer = last.saturating_add(1);
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// Counts a client's message against its rate. What only takes risk away always passes.
+    #[inline]
+    fn take_token(&mut self, command: &Command, now_ns: UnixNanos) -> bool {
+        let per_second = self.limits(command.user).max_messages_per_second;
+        self.users[command.user.index()].rate.take(now_ns, per_second)
+    }
+
+    /// OUCH 5.0, "UserRefNum": a repeated or lower number is ignored without a reply.
+    #[inline]
+    fn is_new_number(&self, command: &Command) -> bool {
+        command.user_ref.0 > self.users[command.user.index()].last_ref
+    }
+
+    /// Runs the checks unless the gateway refused the command already.
+    #[inline]
+    fn judge(
+        &mut self,
+        command: &mut Command,
+        within_rate: bool,
+        check: impl FnOnce(&mut Risk, &mut Command) -> Result<(), Reject>,
+    ) {
+        if command.verdict != Reject::None {
+            return;
+        }
+        let verdict =
+            if within_rate { check(self, command) } else { Err(Reject::PortMessageRate) };
+        if let Err(reject) = verdict {
+            command.verdict = reject;
+        }
+    }
+
+    fn check_enter(&mut self, command: &mut Command, now_ns: UnixNanos) -> Result<(), Reject> {
+        if self.firms[command.firm.index()].disabled {
+            return Err(Reject::FirmNotAuthorized);
+        }
+        let price = self.check_terms(command)?;
+        self.check_exposure(command, command.qty, price.notional(command.qty))?;
+        let window_ns = self.limits(command.user).duplicate_window_ns;
+        if self.duplicates.seen(command, now_ns, window_ns) {
+            return Err(Reject::DuplicateMessageRate);
+        }
+        command.slot = self.orders.next_free().ok_or(Reject::ProcessingError)?;
+        self.duplicates.remember(command, now_ns, window_ns);
+        Ok(())
+    }
+
+    fn check_replace(&mut self, command: &mut Command) -> Result<(), Reject> {
+        let slot = self.orders.find(command.user, command.orig_user_ref);
+        let Some(slot) = slot.filter(|slot| !self.orders.shadows[slot.index()].cancel_sent) else {
+            return Err(Reject::ReplaceNotAllowed);
+        };
+        let order = self.orders.shadows[slot.index()];
+        command.slot = slot;
+        command.symbol = order.symbol;
+        command.side = order.side;
+        command.group = order.group;
+        if self.firms[command.firm.index()].disabled {
+            return Err(Reject::FirmNotAuthorized);
+        }
+        let price = self.check_terms(command)?;
+        // What is counted for the order already makes room for what replaces it.
+        let open = command.qty.saturating_sub(order.executed);
+        let (more, worth) = (open.saturating_sub(order.open), price.notional(open));
+        let more_worth = worth.saturating_sub(order.price.notional(order.open));
+        self.check_exposure(command, more, more_worth)
+    }
+
+    /// Checks an order by itself, and finds its limit. Returns the price it is counted at.
+    fn check_terms(&self, command: &mut Command) -> Result<Price, Reject> {
+        let limits = self.limits(command.user);
+        let symbol = &self.symbols[command.symbol.index()];
+        if limits.restricted.get(command.symbol.index()) == Some(&true) {
+            return Err(Reject::RestrictedStock);
+        }
+        check_side(command.side, limits.short_sales)?;
+        if command.qty > limits.max_order_qty {
+            return Err(Reject::MaxQuantityExceeded);
+        }
+        command.self_trade = limits.self_trade;
+        let (low, high) = limits.collar(symbol.reference);
+        let price = if command.flags.has(OrderFlags::MARKET) {
+            if !limits.market_orders {
+                return Err(Reject::MarketOrderNotAllowed);
+            }
+            command.limit = if command.side.is_buy() { high } else { low };
+            symbol.reference
+        } else {
+            if command.price.0 == 0 || !command.price.0.is_multiple_of(symbol.tick.0) {
+                return Err(Reject::InvalidPrice);
+            }
+            if command.price < low || command.price > high {
+                return Err(Reject::FatFinger);
+            }
+            command.limit = command.price;
+            command.price
+        };
+        if price.notional(command.qty) > limits.max_order_notional {
+            return Err(Reject::SingleOrderNotional);
+        }
+        Ok(price)
+    }
+
+    /// Whether the firm may have `qty` more open shares on the command's side, worth `worth`.
+    fn check_exposure(&self, command: &Command, qty: u32, worth: u64) -> Result<(), Reject> {
+        let limits = self.limits(command.user);
+        let holding = self.exposure.of(command.firm, command.symbol);
+        let worst = if command.side.is_buy() {
+            holding.position + holding.open_buy
+        } else {
+            holding.open_sell - holding.position
+        };
+        if qty > 0 && worst + i64::from(qty) > limits.max_position {
+            return Err(Reject::AggregateExposure);
+        }
+        if worth > 0 && self.exposure.open_notional(command.firm) + worth > limits.max_open_notional
+        {
+            return Err(Reject::AggregateExposure);
+        }
+        Ok(())
+    }
+
+    /// What an accepted order is counted at.
+    pub(super) fn counted_price(&self, command: &Command) -> Price {
+        if command.flags.has(OrderFlags::MARKET) {
+            self.symbols[command.symbol.index()].reference
+        } else {
+            command.price
+        }
+    }
+
+    /// Whether a user or symbol may be redefined: only while nothing of it is open.
+    pub fn is_in_use(&self, slot: Slot) -> bool {
+        self.orders.shadows[slot.index()].live
+    }
+}
+
+fn check_side(side: Side, short_sales: bool) -> Result<(), Reject> {
+    match side {
+        Side::SellShort if !short_sales => Err(Reject::ShortSellNotAllowed),
+        Side::SellShortExempt if !short_sales => Err(Reject::ShortSellExemptNotAllowed),
+        _ => Ok(()),
+    }
+}

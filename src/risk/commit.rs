@@ -1,0 +1,194 @@
+//! State changes: by a sequenced command, and by what the book feeds back. A replay does just
+//! this, with the verdicts that the journal holds.
+
+use crate::order::{
+    CancelReason, Command, CommandKind, Feedback, FeedbackKind, Price, Reject, TimeInForce,
+};
+
+use super::rate::TokenBucket;
+use super::sweep::Sweep;
+use super::table::Shadow;
+use super::{Risk, Symbol, User, seconds_up};
+
+impl Risk {
+    /// Carries out what a sequenced command means for risk.
+    pub fn commit(&mut self, command: &Command) {
+        debug_assert_eq!(command.seq.0, self.last_seq.0 + 1, "no gaps in the sequence");
+        self.last_seq = command.seq;
+        self.last_time_ns = command.time_ns;
+        self.use_number(command);
+        if command.verdict != Reject::None {
+            return;
+        }
+        match command.kind {
+            CommandKind::Enter => self.commit_enter(command),
+            CommandKind::Replace => self.commit_replace(command),
+            CommandKind::Cancel => {
+                // The gateway's and the sweep's own cancels take the whole order, for sure.
+                let order = &mut self.orders.shadows[command.slot.index()];
+                order.cancel_sent |= command.reason != CancelReason::None;
+            }
+            CommandKind::Modify => {
+                let order = &mut self.orders.shadows[command.slot.index()];
+                if !order.side.is_buy() && !command.side.is_buy() {
+                    order.side = command.side;
+                }
+            }
+            CommandKind::MassCancel | CommandKind::Disconnect => {
+                self.sweep = Some(Sweep::new(command));
+            }
+            CommandKind::DisableFirm => self.firms[command.firm.index()].disabled = true,
+            CommandKind::EnableFirm => self.firms[command.firm.index()].disabled = false,
+            CommandKind::AccountQuery => {}
+            CommandKind::DefineUser => self.define_user(command),
+            CommandKind::DefineSymbol => self.define_symbol(command),
+        }
+    }
+
+    /// Whatever carries a new number uses it up, refused or not.
+    #[inline]
+    fn use_number(&mut self, command: &Command) {
+        use CommandKind::{DisableFirm, EnableFirm, Enter, MassCancel, Replace};
+        if matches!(command.kind, Enter | Replace | MassCancel | DisableFirm | EnableFirm) {
+            let user = &mut self.users[command.user.index()];
+            user.last_ref = user.last_ref.max(command.user_ref.0);
+        }
+    }
+
+    fn commit_enter(&mut self, command: &Command) {
+        let price = self.counted_price(command);
+        let order = Shadow {
+            seq: command.seq,
+            user_ref: command.user_ref,
+            user: command.user,
+            firm: command.firm,
+            symbol: command.symbol,
+            group: command.group,
+            price,
+            open: command.qty,
+            side: command.side,
+            ..Shadow::EMPTY
+        };
+        let buys = command.side.is_buy();
+        self.exposure.open(command.firm, command.symbol, buys, command.qty, price);
+        self.orders.insert(command.slot, order);
+        self.start_timer(command);
+    }
+
+    fn start_timer(&mut self, command: &Command) {
+        if command.tif == TimeInForce::Gtt {
+            let at_ns = command.time_ns + u64::from(command.expire_s) * 1_000_000_000;
+            let order = &mut self.orders.shadows[command.slot.index()];
+            order.expires_s = u32::try_from(seconds_up(at_ns)).unwrap_or(u32::MAX);
+            self.timers.insert(&mut self.orders.shadows, command.slot);
+        }
+    }
+
+    fn commit_replace(&mut self, command: &Command) {
+        let price = self.counted_price(command);
+        self.orders.renumber(command.slot, command.user_ref);
+        let order = self.orders.shadows[command.slot.index()];
+        if order.expires_s != 0 {
+            self.timers.remove(&mut self.orders.shadows, command.slot);
+        }
+        // Count the larger of old and new until the book has carried it out.
+        let open = order.open.max(command.qty.saturating_sub(order.executed));
+        let price = order.price.max(price);
+        self.recount(command.slot.index(), open, price);
+        let order = &mut self.orders.shadows[command.slot.index()];
+        order.seq = command.seq;
+        order.replaces += 1;
+        self.start_timer(command);
+    }
+
+    /// Counts an order with other open shares or another price from here on.
+    fn recount(&mut self, slot: usize, open: u32, price: Price) {
+        let order = &mut self.orders.shadows[slot];
+        let (firm, symbol, buys) = (order.firm, order.symbol, order.side.is_buy());
+        self.exposure.close(firm, symbol, buys, order.open, order.price);
+        self.exposure.open(firm, symbol, buys, open, price);
+        (order.open, order.price) = (open, price);
+    }
+
+    /// Takes in what the book did to one order.
+    #[inline]
+    pub fn feed_back(&mut self, feedback: &Feedback) {
+        let order = &mut self.orders.shadows[feedback.slot.index()];
+        debug_assert!(order.live && order.user == feedback.user, "the book feeds back what is open");
+        let (firm, symbol, buys) = (order.firm, order.symbol, order.side.is_buy());
+        match feedback.kind {
+            FeedbackKind::Filled | FeedbackKind::Reduced => {
+                let gone = feedback.qty.min(order.open);
+                order.open -= gone;
+                let price = order.price;
+                if feedback.kind == FeedbackKind::Filled {
+                    order.executed += feedback.qty;
+                    self.exposure.fill(firm, symbol, buys, feedback.qty);
+                    self.symbols[symbol.index()].reference = feedback.price;
+                }
+                self.exposure.close(firm, symbol, buys, gone, price);
+            }
+            FeedbackKind::Replaced => {
+                order.replaces -= 1;
+                if order.replaces == 0 {
+                    let market = feedback.price == Price::MARKET;
+                    let price = if market { order.price } else { feedback.price };
+                    self.recount(feedback.slot.index(), feedback.qty, price);
+                }
+            }
+            FeedbackKind::Modified => {
+                if order.replaces == 0 {
+                    let (open, price) = (feedback.qty.min(order.open), order.price);
+                    self.recount(feedback.slot.index(), open, price);
+                }
+            }
+        }
+        if feedback.done {
+            self.finish(feedback.slot.index());
+        }
+    }
+
+    /// An order is no more: whatever is still counted for it is freed.
+    fn finish(&mut self, slot: usize) {
+        let order = self.orders.shadows[slot];
+        let buys = order.side.is_buy();
+        self.exposure.close(order.firm, order.symbol, buys, order.open, order.price);
+        let slot = crate::order::Slot(slot as u32);
+        if order.expires_s != 0 {
+            self.timers.remove(&mut self.orders.shadows, slot);
+        }
+        self.orders.remove(slot);
+    }
+
+    /// Users are numbered without gaps; a known one may change its firm while it has no orders.
+    fn define_user(&mut self, command: &Command) {
+        let (user, firm) = (command.user, command.firm);
+        match self.users.get_mut(user.index()) {
+            Some(known) => {
+                debug_assert!(!self.orders.has_orders(user), "checked before it was sequenced");
+                known.firm = firm;
+            }
+            None => {
+                assert_eq!(user.index(), self.users.len(), "users are numbered without gaps");
+                self.users.push(User { firm, last_ref: 0, rate: TokenBucket::new() });
+            }
+        }
+    }
+
+    fn define_symbol(&mut self, command: &Command) {
+        let symbol = Symbol { tick: command.price, reference: command.price };
+        match self.symbols.get_mut(command.symbol.index()) {
+            Some(known) => known.tick = symbol.tick,
+            None => {
+                let next = self.symbols.len();
+                assert_eq!(command.symbol.index(), next, "symbols are numbered without gaps");
+                self.symbols.push(symbol);
+            }
+        }
+    }
+
+    /// Whether a user has open orders.
+    pub fn has_orders(&self, user: crate::order::UserId) -> bool {
+        self.orders.has_orders(user)
+    }
+}

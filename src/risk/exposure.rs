@@ -1,0 +1,83 @@
+//! What firms hold, and what their open orders could make of it.
+
+use crate::book::Digest;
+use crate::order::{FirmId, Price, SymbolId};
+
+/// A firm's shares of one symbol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Holding {
+    /// Net shares bought, since the journal began.
+    pub position: i64,
+    /// Open shares of buy orders.
+    pub open_buy: i64,
+    /// Open shares of sell orders.
+    pub open_sell: i64,
+}
+
+/// Everybody's holdings and open notional.
+pub(super) struct Exposure {
+    holdings: Vec<Holding>,
+    open_notional: Vec<u64>,
+    symbols: usize,
+}
+
+impl Exposure {
+    pub fn new(firms: u16, symbols: u16) -> Exposure {
+        let (firms, symbols) = (usize::from(firms), usize::from(symbols));
+        Exposure {
+            holdings: vec![Holding::default(); firms * symbols],
+            open_notional: vec![0; firms],
+            symbols,
+        }
+    }
+
+    #[inline]
+    pub fn of(&self, firm: FirmId, symbol: SymbolId) -> &Holding {
+        &self.holdings[firm.index() * self.symbols + symbol.index()]
+    }
+
+    #[inline]
+    fn of_mut(&mut self, firm: FirmId, symbol: SymbolId) -> &mut Holding {
+        &mut self.holdings[firm.index() * self.symbols + symbol.index()]
+    }
+
+    /// What all open orders of a firm are worth, in 1/10000.
+    #[inline]
+    pub fn open_notional(&self, firm: FirmId) -> u64 {
+        self.open_notional[firm.index()]
+    }
+
+    /// Shares came to be open at a price.
+    #[inline]
+    pub fn open(&mut self, firm: FirmId, symbol: SymbolId, buys: bool, qty: u32, price: Price) {
+        let holding = self.of_mut(firm, symbol);
+        *(if buys { &mut holding.open_buy } else { &mut holding.open_sell }) += i64::from(qty);
+        self.open_notional[firm.index()] += price.notional(qty);
+    }
+
+    /// Shares are no longer open.
+    #[inline]
+    pub fn close(&mut self, firm: FirmId, symbol: SymbolId, buys: bool, qty: u32, price: Price) {
+        let holding = self.of_mut(firm, symbol);
+        *(if buys { &mut holding.open_buy } else { &mut holding.open_sell }) -= i64::from(qty);
+        self.open_notional[firm.index()] -= price.notional(qty);
+    }
+
+    /// Shares traded.
+    #[inline]
+    pub fn fill(&mut self, firm: FirmId, symbol: SymbolId, buys: bool, qty: u32) {
+        self.of_mut(firm, symbol).position += if buys { i64::from(qty) } else { -i64::from(qty) };
+    }
+
+    pub fn add_to(&self, digest: &mut Digest, firms: usize, symbols: usize) {
+        for firm in 0..firms {
+            digest.add(self.open_notional[firm]);
+            for symbol in 0..symbols {
+                let holding = self.of(FirmId(firm as u16), SymbolId(symbol as u16));
+                digest.add(holding.position as u64);
+                digest.add(holding.open_buy as u64);
+                digest.add(holding.open_sell as u64);
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Risk's shadow of the open orders.
+
+use crate::order::{FirmId, Price, SeqNum, Side, Slot, SymbolId, UserId, UserRefNum};
+
+use super::index::Index;
+
+const NIL: u32 = Slot::NONE.0;
+
+/// An open order as risk counts it: one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(super) struct Shadow {
+    /// The command that entered or last replaced it.
+    pub seq: SeqNum,
+    pub user_ref: UserRefNum,
+    pub user: UserId,
+    pub firm: FirmId,
+    pub symbol: SymbolId,
+    pub group: u16,
+    /// What its open shares are counted at; the higher one while a Replace is under way.
+    pub price: Price,
+    /// Open shares, counted at the most they can be.
+    pub open: u32,
+    /// Shares traded, replaced orders included.
+    pub executed: u32,
+    /// Neighbours in the list of the user's orders, oldest first.
+    pub(super) user_next: u32,
+    pub(super) user_prev: u32,
+    /// Neighbours in the list of orders that expire in the same second.
+    pub timer_next: u32,
+    pub timer_prev: u32,
+    /// Unix second at which it expires; 0 is never.
+    pub expires_s: u32,
+    /// Replaces the book has not answered yet.
+    pub replaces: u16,
+    pub side: Side,
+    pub live: bool,
+    /// A mass cancel or expiry has sent its Cancel already.
+    pub cancel_sent: bool,
+}
+
+const _: () = assert!(size_of::<Shadow>() == 64);
+
+impl Shadow {
+    pub const EMPTY: Shadow = Shadow {
+        seq: SeqNum(0),
+        user_ref: UserRefNum(0),
+        user: UserId(0),
+        firm: FirmId(0),
+        symbol: SymbolId(0),
+        group: 0,
+        price: Price(0),
+        open: 0,
+        executed: 0,
+        user_next: NIL,
+        user_prev: NIL,
+        timer_next: NIL,
+        timer_prev: NIL,
+        expires_s: 0,
+        replaces: 0,
+        side: Side::Buy,
+        live: false,
+        cancel_sent: false,
+    };
+}
+
+/// All open orders, by slot, by user and number, and by user in order of age.
+pub(super) struct OrderTable {
+    pub shadows: Vec<Shadow>,
+    free: Vec<u32>,
+    index: Index,
+    /// First and last of each user's orders.
+    ends: Vec<[u32; 2]>,
+}
+
+impl OrderTable {
+    pub fn new(orders: u32, users: u16) -> OrderTable {
+        OrderTable {
+            shadows: vec![Shadow::EMPTY; orders as usize],
+            free: (0..orders).rev().collect(),
+            index: Index::new(orders),
+            ends: vec![[NIL; 2]; usize::from(users)],
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.shadows.len() - self.free.len()
+    }
+
+    /// The slot the next order will get.
+    #[inline]
+    pub fn next_free(&self) -> Option<Slot> {
+        self.free.last().map(|slot| Slot(*slot))
+    }
+
+    #[inline]
+    pub fn find(&self, user: UserId, user_ref: UserRefNum) -> Option<Slot> {
+        self.index.get(user, user_ref)
+    }
+
+    /// Puts an order into `slot`, which is free. A live sequencer takes the one that
+    /// [`OrderTable::next_free`] named; a replay may find it anywhere.
+    #[inline]
+    pub fn insert(&mut self, slot: Slot, order: Shadow) {
+        if self.free.last() == Some(&slot.0) {
+            self.free.pop();
+        } else {
+            let at = self.free.iter().rposition(|free| *free == slot.0);
+            self.free.swap_remove(at.expect("a journal puts orders into free slots"));
+        }
+        self.index.insert(order.user, order.user_ref, slot);
+        let last = std::mem::replace(&mut self.ends[order.user.index()][1], slot.0);
+        self.shadows[slot.index()] = Shadow { user_next: NIL, user_prev: last, live: true, ..order };
+        match last {
+            NIL => self.ends[order.user.index()][0] = slot.0,
+            last => self.shadows[last as usize].user_next = slot.0,
+        }
+    }
+
+    /// Gives an order its new number.
+    #[inline]
+    pub fn renumber(&mut self, slot: Slot, user_ref: UserRefNum) {
+        let order = &mut self.shadows[slot.index()];
+        let old = std::mem::replace(&mut order.user_ref, user_ref);
+        self.index.remove(order.user, old);
+        self.index.insert(order.user, user_ref, slot);
+    }
+
+    /// Forgets an order and frees its slot.
+    #[inline]
+    pub fn remove(&mut self, slot: Slot) {
+        let order = self.shadows[slot.index()];
+        self.index.remove(order.user, order.user_ref);
+        let ends = &mut self.ends[order.user.index()];
+        match order.user_prev {
+            NIL => ends[0] = order.user_next,
+            prev => self.shadows[prev as usize].user_next = order.user_next,
+        }
+        match order.user_next {
+            NIL => ends[1] = order.user_prev,
+            next => self.shadows[next as usize].user_prev = order.user_prev,
+        }
+        self.shadows[slot.index()].live = false;
+        self.free.push(slot.0);
+    }
+
+    /// A user's first order at or behind `from` (its oldest, without) that `wanted` accepts.
+    pub fn first_of(
+        &self,
+        user: UserId,
+        from: Option<Slot>,
+        wanted: impl Fn(&Shadow) -> bool,
+    ) -> Option<Slot> {
+        let mut slot = from.map_or(self.ends[user.index()][0], |slot| slot.0);
+        while slot != NIL {
+            let order = &self.shadows[slot as usize];
+            if wanted(order) {
+                return Some(Slot(slot));
+            }
+            slot = order.user_next;
+        }
+        None
+    }
+
+    /// Whether a user has any open order.
+    pub fn has_orders(&self, user: UserId) -> bool {
+        self.ends[user.index()][0] != NIL
+    }
+}
