@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod book;
+pub mod journal;
 pub mod order;
 pub mod ring;
 pub mod risk;

@@ -1,0 +1,116 @@
+//! Bytes on disk.
+
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes, Unaligned};
+
+use crate::order::Command;
+
+/// Bytes of a record.
+pub const RECORD_BYTES: usize = size_of::<Command>();
+
+/// Bytes of a segment's header, and so the offset of its first record.
+pub const HEADER_BYTES: usize = 4096;
+
+/// Records of a segment.
+pub const RECORDS_MAX: usize = 131_072;
+
+/// Bytes of a segment file: 16 MiB of records behind the header.
+pub const SEGMENT_BYTES: u64 = (HEADER_BYTES + RECORDS_MAX * RECORD_BYTES) as u64;
+
+const MAGIC: [u8; 16] = *b"MILLRACE JOURNAL";
+
+/// Version of the format; raised by any change to it, or to [`Command`]'s layout.
+const VERSION: u32 = 1;
+
+/// The start of a segment file; the rest of its 4096 bytes is zero.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Header {
+    magic: [u8; 16],
+    version: U32,
+    /// Number of the segment, from 1.
+    pub number: U32,
+    /// Name of the session that the journal records, as SoupBinTCP logins see it.
+    pub session: [u8; 10],
+    spare: [u8; 2],
+    /// When the journal was begun, Unix nanoseconds.
+    pub begun_ns: U64,
+    crc: U32,
+}
+
+impl Header {
+    /// The header of a new segment.
+    pub fn new(number: u32, session: [u8; 10], begun_ns: u64) -> Header {
+        let mut header = Header {
+            magic: MAGIC,
+            version: VERSION.into(),
+            number: number.into(),
+            session,
+            spare: [0; 2],
+            begun_ns: begun_ns.into(),
+            crc: 0.into(),
+        };
+        header.crc = header.checksum().into();
+        header
+    }
+
+    /// Reads a header, or says what is wrong with it.
+    pub fn parse(bytes: &[u8]) -> Result<Header, &'static str> {
+        let (header, _) = Header::read_from_prefix(bytes).map_err(|_| "too short for a header")?;
+        if header.magic != MAGIC {
+            return Err("not a millrace journal segment");
+        }
+        if header.version.get() != VERSION {
+            return Err("written by another version of the journal format");
+        }
+        if header.crc.get() != header.checksum() {
+            return Err("the header is damaged");
+        }
+        Ok(header)
+    }
+
+    fn checksum(&self) -> u32 {
+        let bytes = self.as_bytes();
+        crc32c::crc32c(&bytes[..bytes.len() - 4])
+    }
+}
+
+/// Prepares a command for the disk: its place in its write, and its checksum.
+#[inline]
+pub fn seal(command: &Command, batch_index: u32) -> Command {
+    let mut record = Command { batch_index, crc: 0, ..*command };
+    record.crc = crc32c::crc32c(&record.as_bytes()[..RECORD_BYTES - 4]);
+    record
+}
+
+/// What a place for a record holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "lives on the stack of a loop")]
+pub enum Place {
+    /// A whole record.
+    Record(Command),
+    /// Nothing was written here.
+    Empty,
+    /// Something, but not a whole record.
+    Damaged,
+}
+
+/// Reads one place, of [`RECORD_BYTES`].
+pub fn read_place(bytes: &[u8]) -> Place {
+    if bytes.iter().all(|b| *b == 0) {
+        return Place::Empty;
+    }
+    let (body, crc) = bytes.split_at(RECORD_BYTES - 4);
+    if crc32c::crc32c(body).to_le_bytes() != crc {
+        return Place::Damaged;
+    }
+    match Command::try_read_from_bytes(bytes) {
+        Ok(command) => Place::Record(command),
+        Err(_) => Place::Damaged,
+    }
+}
+
+/// The record that the write of `record` began with.
+pub fn batch_start(record: &Command) -> u64 {
+    record.seq.0.saturating_sub(u64::from(record.batch_index))
+}
