@@ -2,9 +2,13 @@
 #![warn(missing_docs)]
 
 pub mod book;
+pub mod config;
+pub mod gateway;
 pub mod journal;
+pub mod net;
 pub mod order;
 pub mod ring;
 pub mod risk;
 pub mod runtime;
+pub mod session;
 pub mod wire;

@@ -1,6 +1,6 @@
 //! What each command does to the book.
 
-use crate::order::{CancelReason, Command, CommandKind, Reject, Slot, SymbolId};
+use crate::order::{CancelReason, Command, CommandKind, OrderFlags, Reject, Slot, SymbolId};
 
 use super::order::{NO_LEVEL, Order};
 use super::{Book, Reports};
@@ -89,7 +89,8 @@ impl Book {
         let Some(order) = self.named(command, command.user_ref.0) else {
             return reports.ignored(command);
         };
-        if !Book::may_change_side(order.side, command.side) {
+        let readable = !command.flags.has(OrderFlags::UNREADABLE);
+        if !readable || !Book::may_change_side(order.side, command.side) {
             return reports.modify_refused(command);
         }
         let open = order.open();

@@ -58,6 +58,9 @@ impl OrderFlags {
     /// A mass cancel limited to one group, the one in `group`.
     pub const ONE_GROUP: u8 = 32;
 
+    /// A Modify that could not be read; it is refused and the order stays as it is.
+    pub const UNREADABLE: u8 = 64;
+
     /// Whether every bit of `flag` is set.
     #[inline]
     pub const fn has(self, flag: u8) -> bool {

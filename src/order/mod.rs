@@ -13,6 +13,7 @@ mod reason;
 pub use command::{Command, CommandKind, OrderFlags, Tags};
 pub use event::{Event, EventKind, Feedback, FeedbackKind};
 pub use ids::{FirmId, SeqNum, Slot, SymbolId, UserId, UserRefNum};
+pub(crate) use price::parse_fixed4;
 pub use price::{PRICE_ONE, ParsePriceError, Price};
 pub use reason::{CancelReason, Reject};
 

@@ -101,7 +101,8 @@ impl Risk {
         command.slot = slot;
         command.symbol = order.symbol;
         command.side = order.side;
-        command.group = order.group;
+        command.group = if command.group == 0 { order.group } else { command.group };
+        command.capacity = order.capacity;
         if self.firms[command.firm.index()].disabled {
             return Err(Reject::FirmNotAuthorized);
         }

@@ -2,7 +2,7 @@
 //! this, with the verdicts that the journal holds.
 
 use crate::order::{
-    CancelReason, Command, CommandKind, Feedback, FeedbackKind, Price, Reject, TimeInForce,
+    CancelReason, Command, CommandKind, Feedback, FeedbackKind, OrderFlags, Price, Reject, TimeInForce,
 };
 
 use super::rate::TokenBucket;
@@ -30,7 +30,8 @@ impl Risk {
             }
             CommandKind::Modify => {
                 let order = &mut self.orders.shadows[command.slot.index()];
-                if !order.side.is_buy() && !command.side.is_buy() {
+                let readable = !command.flags.has(OrderFlags::UNREADABLE);
+                if readable && !order.side.is_buy() && !command.side.is_buy() {
                     order.side = command.side;
                 }
             }
@@ -67,6 +68,7 @@ impl Risk {
             price,
             open: command.qty,
             side: command.side,
+            capacity: command.capacity,
             ..Shadow::EMPTY
         };
         let buys = command.side.is_buy();
@@ -97,6 +99,7 @@ impl Risk {
         self.recount(command.slot.index(), open, price);
         let order = &mut self.orders.shadows[command.slot.index()];
         order.seq = command.seq;
+        order.group = command.group;
         order.replaces += 1;
         self.start_timer(command);
     }

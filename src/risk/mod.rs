@@ -181,6 +181,12 @@ impl Risk {
         true
     }
 
+    /// Sequences a command of the venue itself, which is not judged.
+    pub fn sequence_own(&mut self, command: &mut Command, now_ns: UnixNanos) {
+        self.stamp(command, now_ns);
+        self.commit(command);
+    }
+
     /// Gives a command its place and time.
     fn stamp(&mut self, command: &mut Command, now_ns: UnixNanos) {
         command.seq = SeqNum(self.last_seq.0 + 1);

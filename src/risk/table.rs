@@ -1,6 +1,6 @@
 //! Risk's shadow of the open orders.
 
-use crate::order::{FirmId, Price, SeqNum, Side, Slot, SymbolId, UserId, UserRefNum};
+use crate::order::{Capacity, FirmId, Price, SeqNum, Side, Slot, SymbolId, UserId, UserRefNum};
 
 use super::index::Index;
 
@@ -34,6 +34,7 @@ pub(super) struct Shadow {
     /// Replaces the book has not answered yet.
     pub replaces: u16,
     pub side: Side,
+    pub capacity: Capacity,
     pub live: bool,
     /// A mass cancel or expiry has sent its Cancel already.
     pub cancel_sent: bool,
@@ -59,6 +60,7 @@ impl Shadow {
         expires_s: 0,
         replaces: 0,
         side: Side::Buy,
+        capacity: Capacity::Agency,
         live: false,
         cancel_sent: false,
     };

@@ -75,8 +75,7 @@ impl Pair {
     }
 
     fn define(&mut self, mut command: Command) {
-        self.risk.stamp(&mut command, self.now_ns);
-        self.risk.commit(&command);
+        self.risk.sequence_own(&mut command, self.now_ns);
         self.book.apply(&command, &mut self.reports);
     }
 

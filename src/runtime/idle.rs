@@ -1,25 +1,38 @@
 //! What an agent does when it finds nothing to do.
 #![allow(unsafe_code, reason = "sets the thread's timer slack")]
 
-use std::time::Duration;
-
 /// The configured choice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IdleStrategy {
     /// Poll for ever. Only on a core of its own.
     Spin,
+    /// Poll for about a tenth of a second of idleness, then as [`IdleStrategy::Park`].
+    SpinThenPark,
     /// Poll, then let other threads run between polls.
     Yield,
     /// Poll, then yield, then sleep a little between polls.
     Park,
 }
 
-/// Empty polls before an idle agent yields.
+/// What to do before the next poll.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pause {
+    /// Nothing.
+    None,
+    /// Let another thread run.
+    Yield,
+    /// Sleep for up to so many microseconds.
+    Sleep(u32),
+}
+
+/// Empty polls before an idle agent that gives way yields.
 const SPINS: u32 = 64;
-/// Yields before a parking agent sleeps.
+/// Empty polls before one that spins first does: about a tenth of a second of empty reads.
+const LONG_SPINS: u32 = 200_000;
+/// Yields before it sleeps.
 const YIELDS: u32 = 64;
 /// The longest sleep, and so what sleeping can add to a latency.
-const SLEEP_MAX: Duration = Duration::from_micros(100);
+const SLEEP_MAX_US: u32 = 200;
 
 /// One agent's idle state.
 #[derive(Debug)]
@@ -34,28 +47,23 @@ impl Idle {
         Idle { strategy, empty_polls: 0 }
     }
 
-    /// Call after every turn with how much work it did.
+    /// What to do after a turn that did so much work.
     #[inline]
-    pub fn after(&mut self, work: usize) {
+    pub fn after(&mut self, work: usize) -> Pause {
         if work > 0 {
             self.empty_polls = 0;
-            return;
+            return Pause::None;
         }
         self.empty_polls = self.empty_polls.saturating_add(1);
+        let spins = if self.strategy == IdleStrategy::SpinThenPark { LONG_SPINS } else { SPINS };
+        let beyond = self.empty_polls.saturating_sub(spins);
         match self.strategy {
-            IdleStrategy::Spin => std::hint::spin_loop(),
-            _ if self.empty_polls < SPINS => std::hint::spin_loop(),
-            IdleStrategy::Park if self.empty_polls > SPINS + YIELDS => {
-                std::thread::sleep(self.sleep());
-            }
-            _ => std::thread::yield_now(),
+            IdleStrategy::Spin => Pause::None,
+            _ if beyond == 0 => Pause::None,
+            IdleStrategy::Yield => Pause::Yield,
+            _ if beyond <= YIELDS => Pause::Yield,
+            _ => Pause::Sleep((beyond - YIELDS).min(SLEEP_MAX_US)),
         }
-    }
-
-    /// Grows with the time spent idle, up to [`SLEEP_MAX`].
-    fn sleep(&self) -> Duration {
-        let beyond = self.empty_polls - SPINS - YIELDS;
-        SLEEP_MAX.min(Duration::from_micros(u64::from(beyond)))
     }
 }
 
@@ -63,4 +71,30 @@ impl Idle {
 pub fn sharpen_sleeps() {
     // SAFETY: changes a property of the calling thread only.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1_000, 0, 0, 0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_spinning_never_gives_way() {
+        let pause = |strategy, polls| {
+            let mut idle = Idle::new(strategy);
+            (0..polls).map(|_| idle.after(0)).last().unwrap()
+        };
+        assert_eq!(pause(IdleStrategy::Spin, 1_000_000), Pause::None);
+        assert_eq!(pause(IdleStrategy::Yield, 1_000_000), Pause::Yield);
+        assert_eq!(pause(IdleStrategy::Park, 1_000_000), Pause::Sleep(SLEEP_MAX_US));
+        assert_eq!(pause(IdleStrategy::SpinThenPark, SPINS + 1), Pause::None);
+        assert_eq!(pause(IdleStrategy::SpinThenPark, 1_000_000), Pause::Sleep(SLEEP_MAX_US));
+    }
+
+    #[test]
+    fn work_makes_an_agent_spin_again() {
+        let mut idle = Idle::new(IdleStrategy::Park);
+        (0..1000).for_each(|_| _ = idle.after(0));
+        assert_eq!(idle.after(1), Pause::None);
+        assert_eq!(idle.after(0), Pause::None);
+    }
 }

@@ -14,5 +14,5 @@ pub use clock::Clock;
 pub use counters::{Counter, Counters};
 pub use idle::{Idle, IdleStrategy};
 pub use memory::{Backing, Region};
-pub use records::{Record, Recorder};
+pub use records::Record;
 pub use worker::{Duty, Worker, allowed_cores};

@@ -14,10 +14,3 @@ impl Record {
     /// A record that tells nothing; what rings are filled with.
     pub const EMPTY: Record = Record { tell: |_| (), numbers: [0; 4] };
 }
-
-/// Where an agent leaves its records: returns false, and the record is lost, if there is no
-/// room. What is lost is counted by whoever owns the counters.
-pub trait Recorder {
-    /// Leaves a record.
-    fn record(&mut self, record: Record) -> bool;
-}

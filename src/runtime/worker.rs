@@ -4,20 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use super::idle::{Idle, IdleStrategy, sharpen_sleeps};
+use super::idle::{Idle, IdleStrategy, Pause, sharpen_sleeps};
 
 /// One duty cycle after another, until told to stop.
 pub trait Duty: Send + 'static {
     /// Does what there is to do now, without blocking. Returns how much that was.
     fn poll(&mut self) -> usize;
 
-    /// Whether the idle strategy applies after an empty turn; false keeps polling.
-    fn may_idle(&self) -> bool {
-        true
+    /// Sleeps up to `us` microseconds; whoever can be woken by what it waits for should be.
+    fn sleep(&mut self, us: u32) {
+        std::thread::sleep(std::time::Duration::from_micros(us.into()));
     }
-
-    /// Called once after the last turn.
-    fn stop(&mut self) {}
 }
 
 /// A thread that polls a [`Duty`].
@@ -61,9 +58,16 @@ fn run<D: Duty>(mut duty: D, core: Option<usize>, strategy: IdleStrategy, stop: 
     let mut idle = Idle::new(strategy);
     while !stop.load(Ordering::Acquire) {
         let work = duty.poll();
-        idle.after(work + usize::from(!duty.may_idle()));
+        match idle.after(work) {
+            Pause::None => {
+                if work == 0 {
+                    std::hint::spin_loop();
+                }
+            }
+            Pause::Yield => std::thread::yield_now(),
+            Pause::Sleep(us) => duty.sleep(us),
+        }
     }
-    duty.stop();
     duty
 }
 

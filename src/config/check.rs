@@ -1,0 +1,195 @@
+//! What one key cannot say about itself.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::types::{Config, TransportKind};
+use super::{BUILT_IN, ConfigError};
+
+/// Users of the built-in configuration, whose password is public.
+const BUILT_IN_PASSWORD: &str = "secret";
+
+struct Checker<'a> {
+    text: &'a str,
+    name: &'a str,
+}
+
+impl Checker<'_> {
+    fn fail<T>(&self, place: Range<usize>, what: impl Into<String>) -> Result<T, ConfigError> {
+        Err(ConfigError::at(self.name, self.text, place, what.into()))
+    }
+
+    /// Letters and digits, 1 to `most`, each name once.
+    fn name(
+        &self,
+        name: &Spanned<String>,
+        what: &str,
+        most: usize,
+        seen: &mut HashSet<String>,
+    ) -> Result<(), ConfigError> {
+        self.plain(name, what, most)?;
+        if !seen.insert(name.get_ref().to_ascii_uppercase()) {
+            return self.fail(name.span(), format!("{what} \"{}\" is there twice", name.get_ref()));
+        }
+        Ok(())
+    }
+
+    fn plain(&self, name: &Spanned<String>, what: &str, most: usize) -> Result<(), ConfigError> {
+        let text = name.get_ref();
+        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-');
+        if text.is_empty() || text.len() > most || !plain {
+            let what = format!("{what} \"{text}\" must be 1 to {most} ASCII letters, digits, . or -");
+            return self.fail(name.span(), what);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn check(config: &Config, text: &str, name: &str) -> Result<(), ConfigError> {
+    let checker = Checker { text, name };
+    check_gateway(config, &checker)?;
+    check_ports(config, &checker)?;
+    check_users(config, &checker)?;
+    check_symbols(config, &checker)?;
+    check_risk(config, &checker)
+}
+
+fn check_gateway(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
+    let gateway = &config.gateway;
+    if *gateway.transport.get_ref() != TransportKind::Kernel {
+        let what = "this build has transport = \"kernel\" only";
+        return checker.fail(gateway.transport.span(), what);
+    }
+    let allowed = crate::runtime::allowed_cores();
+    if let Some(core) = gateway.cores.get_ref().iter().find(|core| !allowed.contains(core)) {
+        let what = format!("core {core} is not one this process may use; those are {allowed:?}");
+        return checker.fail(gateway.cores.span(), what);
+    }
+    let between = |value: u64, low: u64, high: u64, place, key: &str| {
+        if (low..=high).contains(&value) {
+            return Ok(());
+        }
+        checker.fail(place, format!("{key} = {value} must be {low} to {high}"))
+    };
+    let spanned = &gateway.max_connections;
+    between((*spanned.get_ref()).into(), 1, 65_536, spanned.span(), "max_connections")?;
+    let spanned = &gateway.max_orders;
+    between((*spanned.get_ref()).into(), 16, 1 << 24, spanned.span(), "max_orders")?;
+    for (spanned, low, high, key) in [
+        (&gateway.ring_capacity, 2_048, 1 << 20, "ring_capacity"),
+        (&gateway.stream_window_bytes, 64 << 10, 1 << 32, "stream_window_bytes"),
+    ] {
+        let value = *spanned.get_ref();
+        between(value as u64, low, high, spanned.span(), key)?;
+        if !value.is_power_of_two() {
+            let near = value.next_power_of_two();
+            let what = format!("{key} = {value} must be a power of two, such as {near}");
+            return checker.fail(spanned.span(), what);
+        }
+    }
+    Ok(())
+}
+
+fn check_ports(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
+    if config.ports.is_empty() {
+        return checker.fail(0..0, "at least one [[port]] is needed");
+    }
+    let mut seen = HashSet::new();
+    for port in &config.ports {
+        let address = port.listen.get_ref();
+        if address.port() != 0 && !seen.insert(*address) {
+            return checker.fail(port.listen.span(), format!("{address} is listened on twice"));
+        }
+    }
+    Ok(())
+}
+
+fn check_users(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
+    let outside = config.ports.iter().find(|port| !port.listen.get_ref().ip().is_loopback());
+    let mut seen = HashSet::new();
+    for user in &config.users {
+        checker.name(&user.name, "user", 6, &mut seen)?;
+        checker.plain(&user.firm, "firm", 4)?;
+        match (&user.password, &user.password_hash) {
+            (Some(plain), None) => {
+                if plain.get_ref().0.is_empty() || plain.get_ref().0.len() > 10 {
+                    let what = "a SoupBinTCP password has 1 to 10 characters";
+                    return checker.fail(plain.span(), what);
+                }
+                if let Some(port) = outside {
+                    return refuse_plain(checker, port.listen.get_ref(), plain);
+                }
+            }
+            (None, Some(hash)) => {
+                let valid = argon2::password_hash::PasswordHash::new(&hash.get_ref().0)
+                    .is_ok_and(|hash| hash.algorithm.as_str() == "argon2id");
+                if !valid {
+                    let what = "password_hash is not an argon2id PHC string; \
+                                `millrace hash-password` makes one";
+                    return checker.fail(hash.span(), what);
+                }
+            }
+            _ => {
+                let what = format!(
+                    "user \"{}\" needs a password or a password_hash, and not both",
+                    user.name.get_ref()
+                );
+                return checker.fail(user.name.span(), what);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refuse_plain(
+    checker: &Checker<'_>,
+    address: &std::net::SocketAddr,
+    plain: &Spanned<super::Password>,
+) -> Result<(), ConfigError> {
+    let known = plain.get_ref().0 == BUILT_IN_PASSWORD && BUILT_IN.contains(BUILT_IN_PASSWORD);
+    let why = if known { "everybody knows this password" } else { "passwords lie open here" };
+    let what = format!(
+        "a plain text password is allowed only while every port is on loopback, and {address} is \
+         not ({why}); run `millrace hash-password` and use password_hash"
+    );
+    checker.fail(plain.span(), what)
+}
+
+fn check_symbols(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
+    let mut seen = HashSet::new();
+    for symbol in &config.symbols {
+        checker.name(&symbol.name, "symbol", 8, &mut seen)?;
+        if !symbol.reference_price.0.is_multiple_of(symbol.tick.0) {
+            let what = format!(
+                "reference_price {} of {} is not a multiple of its tick {}",
+                symbol.reference_price,
+                symbol.name.get_ref(),
+                symbol.tick
+            );
+            return checker.fail(symbol.name.span(), what);
+        }
+    }
+    Ok(())
+}
+
+fn check_risk(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
+    let firms: HashSet<&str> = config.users.iter().map(|u| u.firm.get_ref().as_str()).collect();
+    let symbols: HashSet<&str> =
+        config.symbols.iter().map(|s| s.name.get_ref().as_str()).collect();
+    for firm in config.risk.firm.keys() {
+        if !firms.contains(firm.get_ref().as_str()) {
+            let what = format!("no user belongs to firm \"{}\"", firm.get_ref());
+            return checker.fail(firm.span(), what);
+        }
+    }
+    let all = std::iter::once(&config.risk.default).chain(config.risk.firm.values());
+    for symbol in all.filter_map(|limits| limits.restricted.as_ref()).flatten() {
+        if !symbols.contains(symbol.get_ref().as_str()) {
+            let what = format!("restricted symbol \"{}\" is not a [[symbol]]", symbol.get_ref());
+            return checker.fail(symbol.span(), what);
+        }
+    }
+    Ok(())
+}

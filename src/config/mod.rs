@@ -1,0 +1,42 @@
+//! The configuration file: its shape, its defaults, and errors that name the line and what
+//! would be right.
+
+mod check;
+mod error;
+mod types;
+
+pub use error::ConfigError;
+pub use types::{
+    Ack, Config, Gateway, Idle, Limits, Money, Password, Port, Protocol, Risk, SelfTradePolicy,
+    Symbol, Topology, TransportKind, User,
+};
+
+use std::path::Path;
+
+/// The configuration used where none is given.
+pub const BUILT_IN: &str = include_str!("built_in.toml");
+
+impl Config {
+    /// Reads and checks a file.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Config::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads and checks a text; `name` is how errors call it.
+    pub fn parse(text: &str, name: &str) -> Result<Config, ConfigError> {
+        let config: Config =
+            toml::from_str(text).map_err(|error| ConfigError::from_toml(name, text, &error))?;
+        check::check(&config, text, name)?;
+        Ok(config)
+    }
+
+    /// The built-in configuration.
+    pub fn built_in() -> Config {
+        Config::parse(BUILT_IN, "built-in configuration").expect("the built-in one is valid")
+    }
+}
+
+#[cfg(test)]
+mod tests;

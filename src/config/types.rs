@@ -1,0 +1,264 @@
+//! The tables and keys of the file.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+use crate::order::Price;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How the process runs.
+    #[serde(default)]
+    pub gateway: Gateway,
+    /// Where it listens.
+    #[serde(rename = "port")]
+    pub ports: Vec<Port>,
+    /// Who may log in.
+    #[serde(rename = "user")]
+    pub users: Vec<User>,
+    /// What is traded.
+    #[serde(rename = "symbol")]
+    pub symbols: Vec<Symbol>,
+    /// What is allowed.
+    #[serde(default)]
+    pub risk: Risk,
+}
+
+/// `[gateway]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gateway {
+    /// What carries the bytes.
+    pub transport: Spanned<TransportKind>,
+    /// Which agents share a core.
+    pub topology: Topology,
+    /// When an acknowledgement may leave.
+    pub ack: Ack,
+    /// Where the journal lies.
+    pub data_dir: PathBuf,
+    /// Agents are pinned to these, in order, wrapping round; empty: not pinned.
+    pub cores: Spanned<Vec<usize>>,
+    /// What an agent does when it finds nothing to do.
+    pub idle: Idle,
+    /// Connections at once.
+    pub max_connections: Spanned<u32>,
+    /// Open orders at once, over all symbols.
+    pub max_orders: Spanned<u32>,
+    /// Commands (and events) that may be under way between two agents.
+    pub ring_capacity: Spanned<usize>,
+    /// Bytes of each user's outbound messages kept for sending and replay.
+    pub stream_window_bytes: Spanned<usize>,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Gateway {
+            transport: Spanned::new(0..0, TransportKind::Kernel),
+            topology: Topology::Inline,
+            ack: Ack::Journaled,
+            data_dir: "millrace-data".into(),
+            cores: Spanned::new(0..0, Vec::new()),
+            idle: Idle::Auto,
+            max_connections: Spanned::new(0..0, 1200),
+            max_orders: Spanned::new(0..0, 262_144),
+            ring_capacity: Spanned::new(0..0, 8_192),
+            stream_window_bytes: Spanned::new(0..0, 4 << 20),
+        }
+    }
+}
+
+/// `transport`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransportKind {
+    /// Kernel sockets.
+    Kernel,
+    /// AF_XDP.
+    AfXdp,
+    /// DPDK.
+    Dpdk,
+}
+
+/// `topology`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topology {
+    /// Gateway, risk and book take turns on one core.
+    Inline,
+    /// Gateway, risk and book have a core each.
+    Pipeline,
+}
+
+/// `ack`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ack {
+    /// Once the command has its place in the sequence.
+    Sequenced,
+    /// Once the command is on disk.
+    Journaled,
+}
+
+/// `idle`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Idle {
+    /// Spin where cores suffice, for a while; give way elsewhere.
+    Auto,
+    /// Never give way.
+    Spin,
+    /// Let other threads run between polls.
+    Yield,
+    /// Sleep between polls.
+    Park,
+}
+
+/// `[[port]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// Address and port.
+    pub listen: Spanned<SocketAddr>,
+}
+
+/// `protocol`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// OUCH 5.0 over SoupBinTCP.
+    Ouch5,
+}
+
+/// `[[user]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// SoupBinTCP user name, up to 6 letters and digits.
+    pub name: Spanned<String>,
+    /// Plain text password, for loopback only.
+    #[serde(default)]
+    pub password: Option<Spanned<Password>>,
+    /// argon2id hash of the password, a PHC string.
+    #[serde(default)]
+    pub password_hash: Option<Spanned<Password>>,
+    /// Firm (MPID), up to 4 letters and digits.
+    pub firm: Spanned<String>,
+    /// Whether losing the connection cancels the user's orders.
+    #[serde(default = "yes")]
+    pub cancel_on_disconnect: bool,
+}
+
+/// A secret: read, never printed.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Password(pub String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `[[symbol]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Symbol {
+    /// Up to 8 letters, digits and dots.
+    pub name: Spanned<String>,
+    /// Prices are multiples of this.
+    #[serde(default = "cent", deserialize_with = "price")]
+    pub tick: Price,
+    /// What the price collar is measured from before the first trade.
+    #[serde(deserialize_with = "price")]
+    pub reference_price: Price,
+}
+
+fn cent() -> Price {
+    Price(100)
+}
+
+/// A price, written as a string so that no float ever rounds it.
+fn price<'de, D: Deserializer<'de>>(from: D) -> Result<Price, D::Error> {
+    let text = String::deserialize(from)?;
+    let price: Price = text.parse().map_err(serde::de::Error::custom)?;
+    if price.0 == 0 {
+        return Err(serde::de::Error::custom("a price is above 0"));
+    }
+    Ok(price)
+}
+
+/// `[risk]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Risk {
+    /// For every firm.
+    pub default: Limits,
+    /// For one firm, overriding key by key.
+    pub firm: BTreeMap<Spanned<String>, Limits>,
+}
+
+/// `[risk.default]` and `[risk.firm.X]`: every key is optional.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Most shares of one order.
+    pub max_order_qty: Option<u32>,
+    /// Most that one order may be worth.
+    pub max_order_notional: Option<Money>,
+    /// How far a price may be from the last trade, in 1/100 of a percent.
+    pub price_collar_bps: Option<u32>,
+    /// Messages of one user in a second.
+    pub max_messages_per_second: Option<u32>,
+    /// Most net shares of a symbol, open orders counted at their worst.
+    pub max_position: Option<u64>,
+    /// Most that all open orders may be worth.
+    pub max_open_notional: Option<Money>,
+    /// For how long an order may not be repeated.
+    pub duplicate_window_ms: Option<u32>,
+    /// What to do when two orders of the firm would trade.
+    pub self_trade: Option<SelfTradePolicy>,
+    /// Whether market orders are allowed.
+    pub market_orders: Option<bool>,
+    /// Whether short sales are allowed.
+    pub short_sales: Option<bool>,
+    /// Symbols the firm must not trade.
+    pub restricted: Option<Vec<Spanned<String>>>,
+}
+
+/// `self_trade`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "as in order::SelfTrade")]
+pub enum SelfTradePolicy {
+    CancelNewest,
+    CancelOldest,
+    CancelBoth,
+    Decrement,
+    Allow,
+}
+
+/// An amount of money in 1/10000, written as a string such as `"20000000.00"`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Money(pub u64);
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Money, D::Error> {
+        let text = String::deserialize(from)?;
+        let amount = crate::order::parse_fixed4(&text).ok();
+        amount.map(Money).ok_or_else(|| {
+            serde::de::Error::custom("an amount is digits with at most four decimals, in quotes")
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! Logging in: who, one session a user, and from which message on.
+
+use crate::net::ConnId;
+use crate::order::UserId;
+use crate::session::soup::Phase;
+use crate::wire::soupbin::{Login, LoginAccepted, LoginReject, header, kind, trim};
+use zerocopy::IntoBytes;
+
+use super::agent::State;
+use super::auth::{AuthAnswer, AuthRequest};
+use super::conn::Source;
+use super::replay::ReplayRequest;
+
+impl State {
+    /// Sends a login to the helper thread, or refuses it at once.
+    pub(super) fn begin_login(&mut self, id: ConnId, login: &Login<'_>) {
+        let session = trim(&login.request.session);
+        let current = trim(&self.session_name);
+        let Some(sequence) = login.sequence() else {
+            return self.reject_login(id, LoginReject::NotAuthorized);
+        };
+        if !session.is_empty() && !session.eq_ignore_ascii_case(current) {
+            return self.reject_login(id, LoginReject::SessionNotAvailable);
+        }
+        let name = trim(&login.request.user);
+        let user = self.users.iter().position(|user| {
+            user.setup.enabled && user.setup.name.as_bytes().eq_ignore_ascii_case(name)
+        });
+        let request = AuthRequest {
+            conn: id,
+            user: user.map(|user| UserId(user as u16)),
+            password: login.request.password,
+        };
+        if let Some(conn) = self.conn_mut(id) {
+            conn.requested = sequence;
+        }
+        if !self.auth_requests.push(&request) {
+            self.reject_login(id, LoginReject::SessionNotAvailable);
+        }
+    }
+
+    /// Takes the helper thread's answer.
+    pub(super) fn finish_login(&mut self, answer: &AuthAnswer) {
+        let logging_in = |conn: &&mut super::conn::Conn| conn.session.phase() == Phase::LoggingIn;
+        let Some(conn) = self.conn_mut(answer.conn).filter(logging_in) else { return };
+        let (id, requested) = (conn.id, conn.requested);
+        let Some(user) = answer.user else {
+            return self.reject_login(id, LoginReject::NotAuthorized);
+        };
+        let state = &self.users[user.index()];
+        // One live login for each user; and nobody can have seen what was never sent.
+        if state.conn.is_some() || requested > state.stream.next_number() {
+            return self.reject_login(id, LoginReject::SessionNotAvailable);
+        }
+        let first = if requested == 0 { state.stream.held_number() } else { requested };
+        self.users[user.index()].conn = Some(id);
+        let accepted = LoginAccepted::new(self.session_name, first);
+        let now_ns = self.now_ns;
+        let conn = self.conn_mut(id).expect("found above");
+        conn.user = Some(user);
+        conn.session.accept(now_ns);
+        conn.push_control(accepted.as_bytes());
+        self.counters.logins_accepted.add(1);
+        self.start_from(id, user, first);
+        self.mark_dirty(user);
+    }
+
+    /// Sets a connection to send from message `number` on: out of the window, or by way of the
+    /// journal.
+    pub(super) fn start_from(&mut self, id: ConnId, user: UserId, number: u64) {
+        let stream = &self.users[user.index()].stream;
+        let source = match stream.find(number) {
+            Some(offset) => Source::Window(offset),
+            None => {
+                // Halfway into the window, so that it is still there when the replay is done.
+                let oldest = stream.oldest_number();
+                let until = oldest + (stream.held_number().saturating_sub(oldest)) / 2;
+                let request = ReplayRequest { conn: id, user, from: number, until };
+                if self.replay_requests.push(&request) {
+                    self.counters.replays.add(1);
+                    Source::Journal { next: until }
+                } else {
+                    return self.end_session(id);
+                }
+            }
+        };
+        if let Some(conn) = self.conn_mut(id) {
+            conn.source = source;
+        }
+    }
+
+    pub(super) fn reject_login(&mut self, id: ConnId, reason: LoginReject) {
+        self.counters.logins_rejected.add(1);
+        let [a, b, c] = header(kind::LOGIN_REJECTED, 1);
+        if let Some(conn) = self.conn_mut(id) {
+            conn.push_control(&[a, b, c, reason as u8]);
+            conn.closing = true;
+        }
+        self.to_flush.push(id);
+    }
+
+    /// Tells a client that its session is over, and closes it when that is sent.
+    pub(super) fn end_session(&mut self, id: ConnId) {
+        if let Some(conn) = self.conn_mut(id) {
+            conn.push_control(&header(kind::END_OF_SESSION, 0));
+            conn.closing = true;
+        }
+        self.to_flush.push(id);
+    }
+}

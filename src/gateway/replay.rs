@@ -1,0 +1,102 @@
+//! Messages that left their stream's window, made again from the journal on a helper thread.
+
+use crate::net::ConnId;
+use crate::order::UserId;
+use crate::ring::{Consumer, Producer};
+
+/// Bytes of one piece of a replay.
+pub const CHUNK_BYTES: usize = 1000;
+
+/// Messages `from` up to, not including, `until` of a user are wanted on a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayRequest {
+    pub conn: ConnId,
+    pub user: UserId,
+    pub from: u64,
+    pub until: u64,
+}
+
+impl ReplayRequest {
+    pub const EMPTY: ReplayRequest =
+        ReplayRequest { conn: ConnId::NONE, user: UserId(0), from: 0, until: 0 };
+}
+
+/// A piece of a replay.
+#[derive(Clone, Copy)]
+pub struct Chunk {
+    pub conn: ConnId,
+    /// The last of its replay.
+    pub last: bool,
+    /// The journal could not be read.
+    pub failed: bool,
+    pub len: u16,
+    pub bytes: [u8; CHUNK_BYTES],
+}
+
+impl Chunk {
+    pub const EMPTY: Chunk =
+        Chunk { conn: ConnId::NONE, last: false, failed: false, len: 0, bytes: [0; CHUNK_BYTES] };
+}
+
+/// Makes a user's stream again: calls the function with the packet of each message from `from`
+/// to before `until`. False if the journal could not be read that far.
+pub type RegenerateStream = Box<dyn FnMut(UserId, u64, u64, &mut dyn FnMut(&[u8])) -> bool + Send>;
+
+/// Serves replays one after the other.
+pub struct Replayer {
+    regenerate: RegenerateStream,
+    requests: Consumer<ReplayRequest>,
+    chunks: Producer<Chunk>,
+    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Replayer {
+    /// Serves requests by regenerating; gives up a replay when `stop` is set.
+    pub fn new(
+        regenerate: RegenerateStream,
+        requests: Consumer<ReplayRequest>,
+        chunks: Producer<Chunk>,
+        stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    ) -> Replayer {
+        Replayer { regenerate, requests, chunks, stop }
+    }
+
+    fn serve(&mut self, request: ReplayRequest) {
+        let mut chunk = Chunk { conn: request.conn, ..Chunk::EMPTY };
+        let (chunks, stop) = (&mut self.chunks, &self.stop);
+        let ReplayRequest { user, from, until, .. } = request;
+        let whole = (self.regenerate)(user, from, until, &mut |packet| {
+            if usize::from(chunk.len) + packet.len() > CHUNK_BYTES {
+                push(chunks, &chunk, stop);
+                chunk.len = 0;
+            }
+            let at = usize::from(chunk.len);
+            chunk.bytes[at..at + packet.len()].copy_from_slice(packet);
+            chunk.len += packet.len() as u16;
+        });
+        (chunk.last, chunk.failed) = (true, !whole);
+        push(chunks, &chunk, stop);
+    }
+}
+
+/// Waits for room: the gateway takes chunks as fast as the client reads.
+fn push(chunks: &mut Producer<Chunk>, chunk: &Chunk, stop: &std::sync::atomic::AtomicBool) {
+    while !chunks.push(chunk) && !stop.load(std::sync::atomic::Ordering::Relaxed) {
+        std::thread::sleep(std::time::Duration::from_micros(100));
+    }
+}
+
+impl crate::runtime::Duty for Replayer {
+    fn poll(&mut self) -> usize {
+        match self.requests.pop() {
+            Some(request) => {
+                self.serve(request);
+                1
+            }
+            None => {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                0
+            }
+        }
+    }
+}

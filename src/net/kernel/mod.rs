@@ -1,0 +1,298 @@
+//! Kernel sockets: TCP_NODELAY, non-blocking, found ready by edge-triggered epoll.
+//!
+//! The connections that were active last are also read without asking epoll first, so that an
+//! order on an active connection costs one `recv` and one `send`. Idle connections cost nothing.
+
+mod epoll;
+mod socket;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use super::{Close, ConnId, Handler, Transport, UNCONSUMED_MAX};
+use epoll::{Epoll, Ready};
+
+/// Connections read without asking epoll first.
+const HOT_MAX: usize = 8;
+/// Empty reads after which a connection is no longer hot.
+const HOT_EMPTY_READS: u32 = 20_000;
+/// While some connections are hot, epoll is asked once in this many turns.
+const EPOLL_EVERY: u32 = 32;
+/// Bytes read from one connection in one turn.
+const READ_MAX: usize = 16 * 1024;
+/// New connections taken in one turn.
+const ACCEPTS_MAX: usize = 16;
+/// Set on the epoll tokens of listeners.
+const LISTENER: u64 = 1 << 63;
+
+struct Conn {
+    stream: TcpStream,
+    /// What the handler left.
+    left: Vec<u8>,
+    hot: bool,
+    empty_reads: u32,
+    /// The last read filled its buffer: there may be more that epoll will not tell again.
+    more: bool,
+}
+
+/// TCP over kernel sockets.
+pub struct KernelTransport {
+    epoll: Epoll,
+    listeners: Vec<TcpListener>,
+    conns: Vec<Option<Conn>>,
+    generations: Vec<u32>,
+    free: Vec<u32>,
+    hot: Vec<u32>,
+    /// Connections to read in this turn beside the hot ones.
+    ready: Vec<u32>,
+    /// Connections that broke while sending; told in the next turn.
+    broken: Vec<u32>,
+    scratch: Box<[u8]>,
+    turn: u32,
+    refused: u64,
+}
+
+impl KernelTransport {
+    /// Listens on every address, in order.
+    pub fn listen(addresses: &[SocketAddr], connections_max: usize) -> std::io::Result<Self> {
+        let epoll = Epoll::new()?;
+        let mut listeners = Vec::with_capacity(addresses.len());
+        for (port, address) in addresses.iter().enumerate() {
+            let listener = TcpListener::bind(address)
+                .map_err(|e| std::io::Error::new(e.kind(), format!("listen on {address}: {e}")))?;
+            listener.set_nonblocking(true)?;
+            epoll.add(&listener, LISTENER | port as u64)?;
+            listeners.push(listener);
+        }
+        Ok(KernelTransport {
+            epoll,
+            listeners,
+            conns: (0..connections_max).map(|_| None).collect(),
+            generations: vec![0; connections_max],
+            free: (0..connections_max as u32).rev().collect(),
+            hot: Vec::with_capacity(HOT_MAX),
+            ready: Vec::with_capacity(connections_max),
+            broken: Vec::with_capacity(connections_max),
+            scratch: vec![0; UNCONSUMED_MAX + READ_MAX].into_boxed_slice(),
+            turn: 0,
+            refused: 0,
+        })
+    }
+
+    /// The addresses listened on, with the ports the system chose where 0 was asked for.
+    pub fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(TcpListener::local_addr).collect()
+    }
+
+    fn id(&self, index: u32) -> ConnId {
+        ConnId { index, generation: self.generations[index as usize] }
+    }
+
+    fn conn(&mut self, conn: ConnId) -> Option<&mut Conn> {
+        let same = *self.generations.get(conn.index as usize)? == conn.generation;
+        self.conns[conn.index as usize].as_mut().filter(|_| same)
+    }
+
+    fn ask_epoll(&mut self, handler: &mut impl Handler, timeout_us: u32) -> usize {
+        let ready = self.epoll.wait(timeout_us);
+        for at in 0..ready {
+            match self.epoll.ready(at) {
+                Ready { token, .. } if token & LISTENER != 0 => {
+                    self.accept((token & !LISTENER) as usize, handler);
+                }
+                Ready { token, readable, writable } => {
+                    let index = token as u32;
+                    if self.conns[index as usize].is_none() {
+                        continue;
+                    }
+                    if readable && !self.ready.contains(&index) {
+                        self.ready.push(index);
+                    }
+                    if writable {
+                        handler.writable(self.id(index));
+                    }
+                }
+            }
+        }
+        ready
+    }
+
+    fn accept(&mut self, port: usize, handler: &mut impl Handler) {
+        for _ in 0..ACCEPTS_MAX {
+            let Ok((stream, _)) = self.listeners[port].accept() else { return };
+            let Some(index) = self.free.pop() else {
+                self.refused += 1;
+                continue;
+            };
+            let ready = socket::prepare(&stream)
+                .and_then(|()| self.epoll.add(&stream, u64::from(index)));
+            if ready.is_err() {
+                self.free.push(index);
+                continue;
+            }
+            let left = Vec::with_capacity(UNCONSUMED_MAX);
+            let conn = Conn { stream, left, hot: false, empty_reads: 0, more: false };
+            self.conns[index as usize] = Some(conn);
+            handler.opened(self.id(index), port);
+        }
+        // Level-triggered listeners: whoever is left is told again.
+    }
+
+    /// Reads one connection once and hands on what came. Returns the bytes read.
+    fn read(&mut self, index: u32, handler: &mut impl Handler) -> usize {
+        let id = self.id(index);
+        let Some(conn) = self.conns[index as usize].as_mut() else { return 0 };
+        let left = conn.left.len();
+        let read = (&conn.stream).read(&mut self.scratch[left..left + READ_MAX]);
+        let count = match read {
+            Ok(0) => {
+                self.lose(index, handler);
+                return 0;
+            }
+            Ok(count) => count,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                conn.more = false;
+                conn.empty_reads += 1;
+                return 0;
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => return 0,
+            Err(_) => {
+                self.lose(index, handler);
+                return 0;
+            }
+        };
+        conn.more = count == READ_MAX;
+        conn.empty_reads = 0;
+        self.scratch[..left].copy_from_slice(&conn.left);
+        conn.left.clear();
+        let bytes = &self.scratch[..left + count];
+        let rest = handler.received(id, bytes).map(|consumed| &bytes[consumed..]);
+        match rest {
+            Ok(rest) if rest.len() <= UNCONSUMED_MAX => conn.left.extend_from_slice(rest),
+            _ => self.lose(index, handler),
+        }
+        count
+    }
+
+    /// Drops a connection and tells the handler.
+    fn lose(&mut self, index: u32, handler: &mut impl Handler) {
+        let id = self.id(index);
+        self.drop_conn(index);
+        handler.closed(id);
+    }
+
+    fn drop_conn(&mut self, index: u32) {
+        if self.conns[index as usize].take().is_some() {
+            self.generations[index as usize] += 1;
+            self.free.push(index);
+            self.hot.retain(|hot| *hot != index);
+            self.ready.retain(|ready| *ready != index);
+        }
+    }
+
+    /// Reads what epoll found, up to the budget; what read anything becomes hot.
+    fn read_ready(&mut self, handler: &mut impl Handler, budget: &mut usize) -> usize {
+        let mut work = 0;
+        let mut at = 0;
+        while at < self.ready.len() && *budget >= READ_MAX {
+            let index = self.ready[at];
+            let count = self.read(index, handler);
+            work += count;
+            *budget -= count;
+            if self.ready.get(at) != Some(&index) {
+                continue;
+            }
+            match &mut self.conns[index as usize] {
+                Some(conn) if conn.more => at += 1,
+                conn => {
+                    if let Some(conn) = conn.as_mut().filter(|_| self.hot.len() < HOT_MAX) {
+                        if !conn.hot {
+                            conn.hot = true;
+                            self.hot.push(index);
+                        }
+                    }
+                    self.ready.swap_remove(at);
+                }
+            }
+        }
+        work
+    }
+
+    fn read_hot(&mut self, handler: &mut impl Handler, budget: &mut usize) -> usize {
+        let mut work = 0;
+        let mut at = 0;
+        while at < self.hot.len() && *budget >= READ_MAX {
+            let index = self.hot[at];
+            let count = self.read(index, handler);
+            work += count;
+            *budget -= count;
+            if self.hot.get(at) != Some(&index) {
+                continue;
+            }
+            match &mut self.conns[index as usize] {
+                Some(conn) if conn.empty_reads < HOT_EMPTY_READS => at += 1,
+                conn => {
+                    if let Some(conn) = conn {
+                        conn.hot = false;
+                    }
+                    self.hot.swap_remove(at);
+                }
+            }
+        }
+        work
+    }
+}
+
+impl Transport for KernelTransport {
+    fn poll(&mut self, handler: &mut impl Handler, budget: usize) -> usize {
+        let mut budget = budget;
+        let mut work = 0;
+        while let Some(index) = self.broken.pop() {
+            if self.conns[index as usize].is_some() {
+                self.lose(index, handler);
+                work += 1;
+            }
+        }
+        work += self.read_hot(handler, &mut budget);
+        self.turn = self.turn.wrapping_add(1);
+        if self.hot.is_empty() || self.hot.len() == HOT_MAX || self.turn % EPOLL_EVERY == 0 {
+            work += self.ask_epoll(handler, 0);
+        }
+        if !self.ready.is_empty() {
+            work += self.read_ready(handler, &mut budget);
+        }
+        work
+    }
+
+    fn send(&mut self, id: ConnId, bytes: &[u8]) -> Result<usize, Close> {
+        let Some(conn) = self.conn(id) else { return Err(Close) };
+        match (&conn.stream).write(bytes) {
+            Ok(count) => Ok(count),
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
+            Err(_) => {
+                self.broken.push(id.index);
+                Err(Close)
+            }
+        }
+    }
+
+    fn close(&mut self, id: ConnId) {
+        if self.conn(id).is_some() {
+            self.drop_conn(id.index);
+        }
+    }
+
+    fn wait(&mut self, timeout_us: u32) {
+        // What is found ready stays ready: connections are told of by the next poll's epoll
+        // again only if nothing was taken, so nothing is taken here.
+        self.epoll.sleep(timeout_us);
+    }
+
+    fn connections_max(&self) -> usize {
+        self.conns.len()
+    }
+
+    fn refused(&self) -> u64 {
+        self.refused
+    }
+}
