@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod book;
+pub mod client;
 pub mod config;
 pub mod gateway;
 pub mod journal;
@@ -10,5 +11,6 @@ pub mod order;
 pub mod ring;
 pub mod risk;
 pub mod runtime;
+pub mod segment;
 pub mod session;
 pub mod wire;

@@ -40,7 +40,8 @@ impl Checker<'_> {
         let text = name.get_ref();
         let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-');
         if text.is_empty() || text.len() > most || !plain {
-            let what = format!("{what} \"{text}\" must be 1 to {most} ASCII letters, digits, . or -");
+            let what =
+                format!("{what} \"{text}\" must be 1 to {most} ASCII letters, digits, . or -");
             return self.fail(name.span(), what);
         }
         Ok(())
@@ -176,8 +177,7 @@ fn check_symbols(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErr
 
 fn check_risk(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
     let firms: HashSet<&str> = config.users.iter().map(|u| u.firm.get_ref().as_str()).collect();
-    let symbols: HashSet<&str> =
-        config.symbols.iter().map(|s| s.name.get_ref().as_str()).collect();
+    let symbols: HashSet<&str> = config.symbols.iter().map(|s| s.name.get_ref().as_str()).collect();
     for firm in config.risk.firm.keys() {
         if !firms.contains(firm.get_ref().as_str()) {
             let what = format!("no user belongs to firm \"{}\"", firm.get_ref());

@@ -1,9 +1,7 @@
 //! The gateway's turns.
 
 use crate::net::{Close, ConnId, Handler, Transport};
-use crate::order::{
-    CancelReason, Command, CommandKind, Event, FirmId, SeqNum, UnixNanos, UserId,
-};
+use crate::order::{CancelReason, Command, CommandKind, Event, FirmId, SeqNum, UnixNanos, UserId};
 use crate::ring::{Consumer, Producer};
 use crate::runtime::{Counter, Counters, Record};
 use crate::session::soup::{Due, Input, Violation};

@@ -27,13 +27,16 @@ impl std::fmt::Debug for Credential {
 /// A login to check.
 #[derive(Clone, Copy)]
 pub struct AuthRequest {
+    /// Where it came from.
     pub conn: ConnId,
     /// `None` for a name that nobody has: it takes as long as any other to refuse.
     pub user: Option<UserId>,
+    /// As it stood in the login request.
     pub password: [u8; 10],
 }
 
 impl AuthRequest {
+    /// What rings are filled with.
     pub const EMPTY: AuthRequest =
         AuthRequest { conn: ConnId::NONE, user: None, password: [0; 10] };
 }
@@ -41,12 +44,14 @@ impl AuthRequest {
 /// The outcome of a check.
 #[derive(Clone, Copy)]
 pub struct AuthAnswer {
+    /// Where the login came from.
     pub conn: ConnId,
     /// Who it is, if the password was right.
     pub user: Option<UserId>,
 }
 
 impl AuthAnswer {
+    /// What rings are filled with.
     pub const EMPTY: AuthAnswer = AuthAnswer { conn: ConnId::NONE, user: None };
 }
 

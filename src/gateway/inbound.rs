@@ -298,12 +298,7 @@ fn read_mass_cancel(
     Ok(())
 }
 
-fn firm_switch(
-    kind: CommandKind,
-    switch: &FirmSwitch,
-    from: &Sender<'_>,
-    command: &mut Command,
-) {
+fn firm_switch(kind: CommandKind, switch: &FirmSwitch, from: &Sender<'_>, command: &mut Command) {
     start(kind, from, command);
     command.user_ref = UserRefNum(switch.user_ref.get());
     if let Err(reject) = check_firm(&switch.firm, from) {

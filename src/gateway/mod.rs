@@ -15,9 +15,9 @@ mod replay;
 mod symbols;
 
 pub use agent::{Gateway, GatewayRings, GatewaySetup, UserSetup};
-pub use auth::{Authenticator, Credential, hash_password};
+pub use auth::{AuthAnswer, AuthRequest, Authenticator, Credential, hash_password};
 pub use outbound::encode;
-pub use replay::{RegenerateStream, Replayer};
+pub use replay::{Chunk, RegenerateStream, ReplayRequest, Replayer};
 pub use symbols::{Directory, Names};
 
 /// Counters a gateway owns.

@@ -10,13 +10,18 @@ pub const CHUNK_BYTES: usize = 1000;
 /// Messages `from` up to, not including, `until` of a user are wanted on a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplayRequest {
+    /// The connection.
     pub conn: ConnId,
+    /// The user.
     pub user: UserId,
+    /// Number of the first message wanted.
     pub from: u64,
+    /// Number of the first message not wanted.
     pub until: u64,
 }
 
 impl ReplayRequest {
+    /// What rings are filled with.
     pub const EMPTY: ReplayRequest =
         ReplayRequest { conn: ConnId::NONE, user: UserId(0), from: 0, until: 0 };
 }
@@ -24,16 +29,20 @@ impl ReplayRequest {
 /// A piece of a replay.
 #[derive(Clone, Copy)]
 pub struct Chunk {
+    /// The connection that wanted it.
     pub conn: ConnId,
     /// The last of its replay.
     pub last: bool,
     /// The journal could not be read.
     pub failed: bool,
+    /// Bytes used.
     pub len: u16,
+    /// Whole packets.
     pub bytes: [u8; CHUNK_BYTES],
 }
 
 impl Chunk {
+    /// What rings are filled with.
     pub const EMPTY: Chunk =
         Chunk { conn: ConnId::NONE, last: false, failed: false, len: 0, bytes: [0; CHUNK_BYTES] };
 }

@@ -1,8 +1,6 @@
 //! The verdict. Reads everything, changes nothing but the command and the rate counters.
 
-use crate::order::{
-    Command, CommandKind, OrderFlags, Price, Reject, Side, Slot, UnixNanos,
-};
+use crate::order::{Command, CommandKind, OrderFlags, Price, Reject, Side, Slot, UnixNanos};
 
 use super::Risk;
 
@@ -70,8 +68,7 @@ impl Risk {
         if command.verdict != Reject::None {
             return;
         }
-        let verdict =
-            if within_rate { check(self, command) } else { Err(Reject::PortMessageRate) };
+        let verdict = if within_rate { check(self, command) } else { Err(Reject::PortMessageRate) };
         if let Err(reject) = verdict {
             command.verdict = reject;
         }

@@ -2,7 +2,8 @@
 //! this, with the verdicts that the journal holds.
 
 use crate::order::{
-    CancelReason, Command, CommandKind, Feedback, FeedbackKind, OrderFlags, Price, Reject, TimeInForce,
+    CancelReason, Command, CommandKind, Feedback, FeedbackKind, OrderFlags, Price, Reject,
+    TimeInForce,
 };
 
 use super::rate::TokenBucket;
@@ -117,7 +118,10 @@ impl Risk {
     #[inline]
     pub fn feed_back(&mut self, feedback: &Feedback) {
         let order = &mut self.orders.shadows[feedback.slot.index()];
-        debug_assert!(order.live && order.user == feedback.user, "the book feeds back what is open");
+        debug_assert!(
+            order.live && order.user == feedback.user,
+            "the book feeds back what is open"
+        );
         let (firm, symbol, buys) = (order.firm, order.symbol, order.side.is_buy());
         match feedback.kind {
             FeedbackKind::Filled | FeedbackKind::Reduced => {
@@ -127,7 +131,8 @@ impl Risk {
                 if feedback.kind == FeedbackKind::Filled {
                     order.executed += feedback.qty;
                     self.exposure.fill(firm, symbol, buys, feedback.qty);
-                    self.symbols[symbol.index()].reference = feedback.price;
+                    let symbol = &mut self.symbols[symbol.index()];
+                    (symbol.reference, symbol.traded) = (feedback.price, true);
                 }
                 self.exposure.close(firm, symbol, buys, gone, price);
             }
@@ -179,7 +184,7 @@ impl Risk {
     }
 
     fn define_symbol(&mut self, command: &Command) {
-        let symbol = Symbol { tick: command.price, reference: command.price };
+        let symbol = Symbol { tick: command.price, reference: command.price, traded: false };
         match self.symbols.get_mut(command.symbol.index()) {
             Some(known) => known.tick = symbol.tick,
             None => {

@@ -30,6 +30,21 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Nothing is allowed: what a firm has until it is given its own.
+    pub const NONE: Limits = Limits {
+        max_order_qty: 0,
+        max_order_notional: 0,
+        price_collar_bps: 0,
+        max_messages_per_second: 0,
+        max_position: 0,
+        max_open_notional: 0,
+        duplicate_window_ns: 0,
+        self_trade: SelfTrade::CancelNewest,
+        market_orders: false,
+        short_sales: false,
+        restricted: Vec::new(),
+    };
+
     /// The lowest and highest price allowed around a reference price.
     #[inline]
     pub(super) fn collar(&self, reference: Price) -> (Price, Price) {

@@ -59,6 +59,7 @@ struct Symbol {
     tick: Price,
     /// Last trade, or the configured reference price before the first.
     reference: Price,
+    traded: bool,
 }
 
 /// What is known of a user.
@@ -129,9 +130,17 @@ impl Risk {
         }
     }
 
+    /// How many firms have limits.
+    pub fn firms(&self) -> usize {
+        self.firms.len()
+    }
+
     /// Sets the price a symbol is judged by until it trades.
     pub fn set_reference_price(&mut self, symbol: SymbolId, price: Price) {
-        self.symbols[symbol.index()].reference = price;
+        let symbol = &mut self.symbols[symbol.index()];
+        if !symbol.traded {
+            symbol.reference = price;
+        }
     }
 
     /// Sequence number of the last command.

@@ -73,12 +73,7 @@ impl Risk {
         Some(self.cancel_slot(slot, CancelReason::Timeout, now_ns))
     }
 
-    fn cancel_slot(
-        &mut self,
-        slot: Slot,
-        reason: CancelReason,
-        now_ns: u64,
-    ) -> Command {
+    fn cancel_slot(&mut self, slot: Slot, reason: CancelReason, now_ns: u64) -> Command {
         let order = self.orders.shadows[slot.index()];
         let mut command = Command {
             user_ref: order.user_ref,

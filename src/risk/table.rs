@@ -112,7 +112,8 @@ impl OrderTable {
         }
         self.index.insert(order.user, order.user_ref, slot);
         let last = std::mem::replace(&mut self.ends[order.user.index()][1], slot.0);
-        self.shadows[slot.index()] = Shadow { user_next: NIL, user_prev: last, live: true, ..order };
+        self.shadows[slot.index()] =
+            Shadow { user_next: NIL, user_prev: last, live: true, ..order };
         match last {
             NIL => self.ends[order.user.index()][0] = slot.0,
             last => self.shadows[last as usize].user_next = slot.0,

@@ -259,11 +259,8 @@ fn a_repeated_order_is_refused_inside_the_window_only() {
 #[test]
 fn a_gtt_order_expires_in_its_second() {
     let mut pair = Pair::new(limits());
-    let order = Command {
-        tif: TimeInForce::Gtt,
-        expire_s: 2,
-        ..enter(0, 1, Side::Buy, 10, 90_000)
-    };
+    let order =
+        Command { tif: TimeInForce::Gtt, expire_s: 2, ..enter(0, 1, Side::Buy, 10, 90_000) };
     assert_eq!(pair.send(order), Some(Reject::None));
     pair.now_ns += 2 * NANOS_PER_SEC - 1;
     pair.settle();

@@ -78,7 +78,12 @@ pub struct Session {
 impl Session {
     /// A new connection.
     pub fn new(now_ns: UnixNanos) -> Session {
-        Session { phase: Phase::Connected, heard_ns: now_ns, sent_ns: now_ns, silence_ns: SILENCE_NS }
+        Session {
+            phase: Phase::Connected,
+            heard_ns: now_ns,
+            sent_ns: now_ns,
+            silence_ns: SILENCE_NS,
+        }
     }
 
     /// How far it is.

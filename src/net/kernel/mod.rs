@@ -124,8 +124,8 @@ impl KernelTransport {
                 self.refused += 1;
                 continue;
             };
-            let ready = socket::prepare(&stream)
-                .and_then(|()| self.epoll.add(&stream, u64::from(index)));
+            let ready =
+                socket::prepare(&stream).and_then(|()| self.epoll.add(&stream, u64::from(index)));
             if ready.is_err() {
                 self.free.push(index);
                 continue;

@@ -1,0 +1,200 @@
+//! The stages as duties of threads.
+
+use crate::book::BookAgent;
+use crate::gateway::Gateway;
+use crate::journal::{Durable, JournalWriter};
+use crate::net::Transport;
+use crate::order::{NANOS_PER_SEC, UnixNanos};
+use crate::ring::Consumer;
+use crate::risk::RiskAgent;
+use crate::runtime::{Clock, Counter, Counters, Duty, Record};
+
+use super::Failure;
+
+/// Longest sleep of an agent whose transport wakes it.
+const WAIT_US: u32 = 1_000;
+
+/// Follows the kernel's clock once a second.
+struct Watch {
+    clock: Clock,
+    adjusted_ns: UnixNanos,
+}
+
+impl Watch {
+    fn new(clock: Clock) -> Watch {
+        Watch { adjusted_ns: clock.now_ns(), clock }
+    }
+
+    #[inline]
+    fn now_ns(&mut self) -> UnixNanos {
+        let now_ns = self.clock.now_ns();
+        if now_ns.saturating_sub(self.adjusted_ns) > NANOS_PER_SEC {
+            self.clock.adjust();
+            self.adjusted_ns = now_ns;
+        }
+        now_ns
+    }
+}
+
+/// The gateway on a thread of its own, or the outer part of the inline agent.
+pub(super) struct GatewayDuty<T> {
+    pub gateway: Gateway<T>,
+    watch: Watch,
+    durable: Durable,
+}
+
+impl<T: Transport> GatewayDuty<T> {
+    pub fn new(gateway: Gateway<T>, clock: Clock, durable: Durable) -> GatewayDuty<T> {
+        GatewayDuty { gateway, watch: Watch::new(clock), durable }
+    }
+
+    /// Sends what there is, as far as the disk allows.
+    pub fn poll_out(&mut self) -> usize {
+        self.gateway.poll_out(self.durable.seq())
+    }
+}
+
+impl<T: Transport + Send + 'static> Duty for GatewayDuty<T> {
+    fn poll(&mut self) -> usize {
+        let now_ns = self.watch.now_ns();
+        self.gateway.poll_in(now_ns) + self.poll_out()
+    }
+
+    /// Events come over rings, which wake nobody: the sleep is short.
+    fn sleep(&mut self, us: u32) {
+        self.gateway.sleep(us.min(50));
+    }
+}
+
+/// Risk on a thread of its own, or the middle of the inline agent.
+pub(super) struct RiskDuty {
+    pub agent: RiskAgent,
+    watch: Watch,
+    counters: [Counter; 4],
+}
+
+impl RiskDuty {
+    pub fn new(agent: RiskAgent, clock: Clock, counters: &Counters) -> RiskDuty {
+        let names = ["risk.sequenced", "risk.rejected", "risk.ignored", "risk.open_orders"];
+        let counters = names.map(|name| counters.get(name));
+        RiskDuty { agent, watch: Watch::new(clock), counters }
+    }
+
+    #[inline]
+    pub fn poll_at(&mut self, now_ns: UnixNanos) -> usize {
+        let work = self.agent.poll(now_ns);
+        if work > 0 {
+            let risk = &self.agent.risk;
+            let values =
+                [risk.last_seq().0, risk.rejected(), risk.ignored(), risk.open_orders() as u64];
+            self.counters.iter().zip(values).for_each(|(counter, value)| counter.set(value));
+        }
+        work
+    }
+}
+
+impl Duty for RiskDuty {
+    fn poll(&mut self) -> usize {
+        let now_ns = self.watch.now_ns();
+        self.poll_at(now_ns)
+    }
+}
+
+/// The book on a thread of its own, or the end of the inline agent.
+pub(super) struct BookDuty {
+    pub agent: BookAgent,
+}
+
+impl BookDuty {
+    pub fn new(agent: BookAgent) -> BookDuty {
+        BookDuty { agent }
+    }
+}
+
+impl Duty for BookDuty {
+    fn poll(&mut self) -> usize {
+        self.agent.poll()
+    }
+}
+
+/// All three on one thread, in the order an order takes.
+pub(super) struct InlineDuty<T> {
+    pub gateway: GatewayDuty<T>,
+    pub risk: RiskDuty,
+    pub book: BookDuty,
+}
+
+impl<T: Transport + Send + 'static> Duty for InlineDuty<T> {
+    #[inline]
+    fn poll(&mut self) -> usize {
+        let now_ns = self.gateway.watch.now_ns();
+        let mut work = self.gateway.gateway.poll_in(now_ns);
+        work += self.risk.poll_at(now_ns);
+        work += self.book.poll();
+        work + self.gateway.poll_out()
+    }
+
+    fn sleep(&mut self, us: u32) {
+        // A message that waits for the disk is released by no packet.
+        let us = if self.gateway.gateway.may_sleep() { WAIT_US } else { us.min(20) };
+        self.gateway.gateway.sleep(us);
+    }
+}
+
+/// The journal's writer.
+pub(super) struct JournalDuty {
+    writer: JournalWriter,
+    failure: Failure,
+    durable: Durable,
+    counter: Counter,
+}
+
+impl JournalDuty {
+    pub fn new(
+        writer: JournalWriter,
+        failure: Failure,
+        durable: Durable,
+        counters: &Counters,
+    ) -> JournalDuty {
+        JournalDuty { writer, failure, durable, counter: counters.get("journal.durable") }
+    }
+}
+
+impl Duty for JournalDuty {
+    fn poll(&mut self) -> usize {
+        if self.failure.get().is_some() {
+            return 0;
+        }
+        match self.writer.write() {
+            Ok(written) => {
+                self.counter.set(self.durable.seq().0);
+                written
+            }
+            Err(error) => {
+                self.failure.set(error.to_string());
+                0
+            }
+        }
+    }
+}
+
+/// Tells the records that agents left.
+pub(super) struct LogDuty {
+    records: Consumer<Record>,
+}
+
+impl LogDuty {
+    pub fn new(records: Consumer<Record>) -> LogDuty {
+        LogDuty { records }
+    }
+}
+
+impl Duty for LogDuty {
+    fn poll(&mut self) -> usize {
+        let told = self.records.pop_batch(usize::MAX, |record| (record.tell)(record));
+        if told == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        told
+    }
+}

@@ -1,0 +1,32 @@
+//! Rings in regions: hugepages where there are any.
+#![allow(unsafe_code, reason = "promises about a region's memory")]
+
+use std::ptr::NonNull;
+
+use crate::ring::{Consumer, Memory, Producer, bytes_for, in_memory};
+use crate::runtime::{Backing, Region};
+
+struct RingRegion(Region);
+
+// SAFETY: a region is its own mapping, aligned to 4096 and alive as long as it; nothing but the
+// ring is given its address.
+unsafe impl Memory for RingRegion {
+    fn base(&self) -> NonNull<u8> {
+        self.0.base()
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A ring in a region of its own, and what the region is made of.
+pub(super) fn ring<T: Copy + Send + 'static>(
+    capacity: usize,
+    filling: T,
+) -> (Producer<T>, Consumer<T>, Backing) {
+    let region = Region::new(bytes_for::<T>(capacity));
+    let backing = region.backing();
+    let (producer, consumer) = in_memory(capacity, filling, RingRegion(region));
+    (producer, consumer, backing)
+}

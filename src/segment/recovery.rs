@@ -1,0 +1,294 @@
+//! From a journal back to books, positions, numbers and streams.
+
+use std::path::{Path, PathBuf};
+
+use crate::book::{self, Book, Digest, Outlet, RingReports};
+use crate::config::Config;
+use crate::gateway::{Names, RegenerateStream, encode};
+use crate::journal::{Durable, Reader, Start, Tail};
+use crate::order::{Command, Event, Feedback, FirmId, SeqNum, SymbolId, UnixNanos, UserId};
+use crate::risk::{self, Limits, Risk};
+use crate::session::stream::Stream;
+use crate::wire::ouch::outbound::Buffer;
+
+use super::SegmentError;
+use super::dictionary::Dictionary;
+
+/// Users, firms and symbols that one segment can know over its life.
+const USERS_MAX: u16 = 4096;
+const FIRMS_MAX: u16 = 1024;
+const SYMBOLS_MAX: u16 = 512;
+
+/// Nodes of the price trees: each covers 64 neighbouring prices.
+const NODES_MAX: u32 = 32_768;
+
+/// A hash of a segment's whole state: equal hashes behave equally from here on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StateHash(pub u64);
+
+impl std::fmt::Display for StateHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Hashes books, risk and every stream's number and checksum.
+pub(super) fn state_hash(book: &Book, risk: &Risk, streams: &[(u64, u32)]) -> StateHash {
+    let mut digest = Digest::new();
+    digest.add(book.digest());
+    digest.add(risk.digest());
+    for (number, checksum) in streams {
+        digest.add(*number);
+        digest.add(u64::from(*checksum));
+    }
+    StateHash(digest.value())
+}
+
+/// What a journal made.
+pub struct Recovered {
+    /// Sequencer, positions, open orders.
+    pub risk: Risk,
+    /// Books.
+    pub book: Book,
+    /// Names.
+    pub dictionary: Dictionary,
+    /// Every user's stream.
+    pub streams: Vec<Stream>,
+    /// Where the journal ends; `None` if there is none yet.
+    pub tail: Option<Tail>,
+    header: Option<([u8; 10], u64)>,
+}
+
+/// Receives what a replayed book reports: feedback for risk, messages for streams.
+struct Replay<'a> {
+    feedback: Vec<Feedback>,
+    event: Event,
+    buffer: Buffer,
+    names: Names,
+    /// Told every message: whose, of which command, and its bytes.
+    message: &'a mut dyn FnMut(UserId, SeqNum, &[u8]),
+}
+
+impl Outlet for Replay<'_> {
+    fn has_room(&mut self, _: usize) -> bool {
+        true
+    }
+
+    #[inline]
+    fn event(&mut self, write: impl FnOnce(&mut Event)) {
+        write(&mut self.event);
+        if encode(&self.event, &self.names, &mut self.buffer) {
+            (self.message)(self.event.user, self.event.seq(), self.buffer.bytes());
+        }
+    }
+
+    #[inline]
+    fn feedback(&mut self, feedback: &Feedback) {
+        self.feedback.push(*feedback);
+    }
+}
+
+/// Risk, book and names, driven by a journal's commands.
+struct Machine {
+    risk: Risk,
+    book: Book,
+    dictionary: Dictionary,
+}
+
+impl Machine {
+    fn new(config: &Config) -> Machine {
+        let orders = *config.gateway.max_orders.get_ref();
+        let capacity =
+            risk::Capacity { orders, users: USERS_MAX, firms: FIRMS_MAX, symbols: SYMBOLS_MAX };
+        let nodes = NODES_MAX.min(orders * 2);
+        Machine {
+            risk: Risk::new(capacity),
+            book: Book::new(book::Capacity { orders, symbols: SYMBOLS_MAX, nodes }),
+            dictionary: Dictionary::default(),
+        }
+    }
+
+    fn apply(&mut self, command: &Command, reports: &mut RingReports<Replay<'_>>) {
+        self.dictionary.learn(command);
+        while self.risk.firms() < self.dictionary.firms.len() {
+            self.risk.set_limits(FirmId(self.risk.firms() as u16), Limits::NONE);
+        }
+        if matches!(command.kind, crate::order::CommandKind::DefineUser)
+            || matches!(command.kind, crate::order::CommandKind::DefineSymbol)
+        {
+            reports.outlet.names = self.dictionary.names();
+        }
+        self.risk.commit(command);
+        self.book.apply(command, reports);
+        for feedback in reports.outlet.feedback.drain(..) {
+            self.risk.feed_back(&feedback);
+        }
+    }
+}
+
+fn reports(message: &mut dyn FnMut(UserId, SeqNum, &[u8])) -> RingReports<Replay<'_>> {
+    RingReports::new(Replay {
+        feedback: Vec::with_capacity(64),
+        event: Event::EMPTY,
+        buffer: Buffer::new(),
+        names: Names::default(),
+        message,
+    })
+}
+
+/// Replays the journal in `dir`.
+pub fn recover(dir: &Path, config: &Config) -> Result<Recovered, SegmentError> {
+    let mut machine = Machine::new(config);
+    let mut streams: Vec<Stream> = Vec::new();
+    let window = *config.gateway.stream_window_bytes.get_ref();
+    let mut message = |user: UserId, seq: SeqNum, bytes: &[u8]| {
+        while streams.len() <= user.index() {
+            streams.push(Stream::new(window));
+        }
+        streams[user.index()].push(seq, bytes);
+        streams[user.index()].release_all();
+    };
+    let mut reports = reports(&mut message);
+    let mut reader = Reader::open(dir)?;
+    while let Some(command) = reader.next()? {
+        machine.apply(&command, &mut reports);
+    }
+    let header = reader.header().map(|header| (header.session, header.begun_ns.get()));
+    let tail = header.map(|_| reader.tail());
+    let Machine { risk, book, dictionary } = machine;
+    Ok(Recovered { risk, book, dictionary, streams, tail, header })
+}
+
+/// Makes any user's stream again from the journal in `dir`, on whatever thread asks. Reads no
+/// further than what is durable.
+pub fn regenerate(dir: PathBuf, config: Config, durable: Durable) -> RegenerateStream {
+    Box::new(move |wanted, from, until, packet| {
+        let (mut number, mut line) = (0, Vec::with_capacity(256));
+        let mut message = |user: UserId, _: SeqNum, bytes: &[u8]| {
+            if user == wanted {
+                number += 1;
+                if (from..until).contains(&number) {
+                    line.clear();
+                    line.extend(crate::wire::soupbin::header(b'S', bytes.len()));
+                    line.extend_from_slice(bytes);
+                    packet(&line);
+                }
+            }
+        };
+        let mut machine = Machine::new(&config);
+        let mut reports = reports(&mut message);
+        let Ok(reader) = Reader::open(&dir) else { return false };
+        let mut reader = reader.until(durable.seq());
+        while let Ok(Some(command)) = reader.next() {
+            machine.apply(&command, &mut reports);
+        }
+        drop(reports);
+        number + 1 >= until
+    })
+}
+
+impl Recovered {
+    /// The hash of what was recovered.
+    pub fn state_hash(&self) -> StateHash {
+        let streams = self.streams.iter().map(|s| (s.next_number(), s.checksum()));
+        state_hash(&self.book, &self.risk, &streams.collect::<Vec<_>>())
+    }
+
+    /// How the journal goes on; a new one is named after the time.
+    pub(super) fn start(&self, now_ns: UnixNanos) -> Start {
+        let (session, begun_ns) = self.header.unwrap_or_else(|| {
+            let mut name = *b"MR00000000";
+            let digits = format!("{:08X}", (now_ns / 1_000_000_000) as u32);
+            name[2..].copy_from_slice(digits.as_bytes());
+            (name, now_ns)
+        });
+        Start { session, begun_ns, tail: self.tail }
+    }
+
+    /// Sequences a definition for whatever the configuration has that the journal lacks.
+    pub(super) fn define_new(
+        &mut self,
+        config: &Config,
+        now_ns: UnixNanos,
+        mut journal: impl FnMut(&Command),
+    ) -> Result<(), SegmentError> {
+        let window = *config.gateway.stream_window_bytes.get_ref();
+        while let Some(mut command) = self.dictionary.missing(config) {
+            self.check_definition(config, &command)?;
+            self.dictionary.learn(&command);
+            while self.risk.firms() < self.dictionary.firms.len() {
+                self.risk.set_limits(FirmId(self.risk.firms() as u16), Limits::NONE);
+            }
+            self.risk.sequence_own(&mut command, now_ns);
+            let streams = &mut self.streams;
+            let mut message = |user: UserId, seq: SeqNum, bytes: &[u8]| {
+                while streams.len() <= user.index() {
+                    streams.push(Stream::new(window));
+                }
+                streams[user.index()].push(seq, bytes);
+                streams[user.index()].release_all();
+            };
+            let mut reports = reports(&mut message);
+            reports.outlet.names = self.dictionary.names();
+            self.book.apply(&command, &mut reports);
+            journal(&command);
+        }
+        Ok(())
+    }
+
+    /// A change to something that is in use is refused.
+    fn check_definition(&self, config: &Config, command: &Command) -> Result<(), SegmentError> {
+        use crate::order::CommandKind as Kind;
+        let refuse = |text: String| Err(SegmentError::Dictionary(text));
+        let (users, symbols) = (self.dictionary.users.len(), self.dictionary.symbols.len());
+        match command.kind {
+            Kind::DefineUser if command.user.index() < users => {
+                let name = &self.dictionary.users[command.user.index()].name;
+                if self.risk.has_orders(command.user) {
+                    return refuse(format!(
+                        "user {name} has another firm in the journal and open orders there; \
+                         cancel them before you change the firm"
+                    ));
+                }
+            }
+            Kind::DefineSymbol if command.symbol.index() < symbols => {
+                let symbol = SymbolId(command.symbol.0);
+                let name = &self.dictionary.symbols[symbol.index()].name;
+                let best = [self.book.best_bid(symbol), self.book.best_ask(symbol)];
+                if self.dictionary.tick_changes(config, symbol) && best != [None, None] {
+                    return refuse(format!(
+                        "symbol {name} has another tick in the journal and open orders; cancel \
+                         them before you change the tick"
+                    ));
+                }
+            }
+            _ => {}
+        }
+        let full = users >= usize::from(USERS_MAX)
+            || self.dictionary.firms.len() >= usize::from(FIRMS_MAX)
+            || symbols >= usize::from(SYMBOLS_MAX);
+        if full {
+            return refuse(format!(
+                "one journal knows at most {USERS_MAX} users, {FIRMS_MAX} firms and {SYMBOLS_MAX} \
+                 symbols; begin a new data_dir"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Moves everything out, to be given to the agents.
+    pub(super) fn take(&mut self) -> Recovered {
+        let none = risk::Capacity { orders: 1, users: 1, firms: 1, symbols: 1 };
+        Recovered {
+            risk: std::mem::replace(&mut self.risk, Risk::new(none)),
+            book: std::mem::replace(
+                &mut self.book,
+                Book::new(book::Capacity { orders: 1, symbols: 1, nodes: 2 }),
+            ),
+            dictionary: std::mem::take(&mut self.dictionary),
+            streams: std::mem::take(&mut self.streams),
+            tail: self.tail,
+            header: self.header,
+        }
+    }
+}
