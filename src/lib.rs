@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod book;
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod gateway;

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+pub mod load;
 mod request;
 
 pub use answer::Answer;
@@ -129,6 +130,40 @@ impl Client {
                 _ => {}
             }
         }
+    }
+
+    /// Makes [`Client::drain`] the way to receive.
+    pub fn set_nonblocking(&self) -> io::Result<()> {
+        self.stream.set_nonblocking(true)
+    }
+
+    /// Takes everything that has come, without waiting. Returns how many packets that were.
+    pub fn drain(&mut self, mut see: impl FnMut(Received)) -> io::Result<usize> {
+        self.heartbeat()?;
+        let mut chunk = [0; 1 << 14];
+        match (&self.stream).read(&mut chunk) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                return Ok(0);
+            }
+            Err(e) => return Err(e),
+        }
+        let (mut done, mut count) = (0, 0);
+        while let Ok(Some((packet, used))) = Packet::parse(&self.buffer[done..], u16::MAX) {
+            done += used;
+            count += 1;
+            match packet.kind {
+                kind::SEQUENCED => {
+                    see(Received::Message(self.next_number, packet.payload.to_vec()));
+                    self.next_number += 1;
+                }
+                kind::END_OF_SESSION => see(Received::EndOfSession),
+                _ => {}
+            }
+        }
+        self.buffer.drain(..done);
+        Ok(count)
     }
 
     /// The next sequenced message; an error if the session ends or nothing comes in time.

@@ -8,6 +8,7 @@ pub mod counters;
 pub mod idle;
 pub mod memory;
 pub mod records;
+pub mod signals;
 pub mod worker;
 
 pub use clock::Clock;

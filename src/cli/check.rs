@@ -1,0 +1,26 @@
+//! `millrace check`
+
+use std::path::PathBuf;
+
+use super::Outcome;
+use crate::config::Config;
+
+/// Check a configuration file without running it.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    let config = Config::load(&arguments.config)?;
+    println!(
+        "{} is valid: {} ports, {} users, {} symbols",
+        arguments.config.display(),
+        config.ports.len(),
+        config.users.len(),
+        config.symbols.len()
+    );
+    Ok(())
+}

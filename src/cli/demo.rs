@@ -1,0 +1,212 @@
+//! `millrace demo`
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::Outcome;
+use crate::client::load::{OpenLoop, Tally};
+use crate::client::{Client, NewOrder, account_query, cancel};
+use crate::config::Config;
+use crate::order::{NANOS_PER_SEC, Price};
+use crate::segment::{Segment, StateHash, journal_dir, recover};
+
+/// Run the whole thing for five seconds: the real gateway on loopback, five client sessions over
+/// TCP, then a recovery from the journal.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Seconds of load.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Messages a second, over all sessions.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=200_000))]
+    rate: u64,
+    /// Keep the data directory, and print where it is.
+    #[arg(long)]
+    keep: bool,
+}
+
+const SESSIONS: u64 = 5;
+const SYMBOL: &str = "PERF";
+/// How long the last answers may take.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// A directory of its own, removed at the end.
+struct Scratch {
+    dir: PathBuf,
+    keep: bool,
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    super::start_log();
+    let dir = std::env::temp_dir().join(format!("millrace-demo-{}", std::process::id()));
+    let scratch = Scratch { dir, keep: arguments.keep };
+    let config = configure(&scratch.dir)?;
+    let segment = Segment::start(&config)?;
+    let address = segment.addresses()[0];
+    println!(
+        "gateway on {address}: OUCH 5.0 over SoupBinTCP, acknowledged when journaled; \
+         {SESSIONS} sessions, {} messages/s for {} s",
+        arguments.rate, arguments.seconds
+    );
+    let clients = (1..=SESSIONS).map(|n| Client::login(address, &format!("TRADE{n}"), "secret", 0));
+    let clients = clients.collect::<Result<Vec<_>, _>>()?;
+    let tally = trade(arguments, clients)?;
+    report(&tally);
+    let stopped = segment.stop();
+    if let Some(why) = stopped.failure {
+        return Err(why.into());
+    }
+    compare(&config, stopped.commands, stopped.state_hash)?;
+    if arguments.keep {
+        println!("data directory: {}", scratch.dir.display());
+    }
+    Ok(())
+}
+
+/// The built-in configuration on any free port of loopback.
+fn configure(dir: &Path) -> Result<Config, Box<dyn std::error::Error>> {
+    let text = crate::config::BUILT_IN.replace("127.0.0.1:7001", "127.0.0.1:0");
+    let mut config = Config::parse(&text, "built-in configuration")?;
+    config.gateway.data_dir = dir.to_owned();
+    Ok(config)
+}
+
+/// A small random number generator (xorshift64*): the load is the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
+    }
+}
+
+/// Sends the load on its schedule: buys of 1 to 100 at 10.00 to 100.00, sells of 1 to 10,
+/// cancels, account queries.
+fn trade(arguments: &Arguments, clients: Vec<Client>) -> Result<Tally, Box<dyn std::error::Error>> {
+    let mut tally = Tally::default();
+    let mut random = Random(568);
+    let mut last_ref = [0u32; SESSIONS as usize];
+    let mut load = OpenLoop::new(clients)?;
+    let mut progress = Progress::new(arguments.seconds);
+    let messages = arguments.rate * arguments.seconds;
+    load.start();
+    for n in 0..messages {
+        let due = Duration::from_nanos(n * NANOS_PER_SEC / arguments.rate);
+        load.receive_until(due, &mut tally)?;
+        let session = (n % SESSIONS) as usize;
+        let (message, user_ref) = draw(&mut random, &mut last_ref[session]);
+        load.send(session, &message, user_ref, due, &mut tally)?;
+        progress.show(load.elapsed(), &tally);
+    }
+    let answered = load.settle(SETTLE, &mut tally)?;
+    progress.end();
+    load.logout()?;
+    if !answered {
+        return Err("some orders were not answered".into());
+    }
+    Ok(tally)
+}
+
+/// One message of the workload, and its number if it is an order.
+fn draw(random: &mut Random, last_ref: &mut u32) -> (Vec<u8>, Option<u32>) {
+    let price = Price(((10 * 100 + random.below(90 * 100 + 1)) * 100) as u32);
+    let (side, most) = match random.below(100) {
+        0..45 => (b'B', 100),
+        45..85 => (b'S', 10),
+        85..97 if *last_ref > 0 => {
+            let back = random.below(50.min(u64::from(*last_ref))) as u32;
+            return (cancel(*last_ref - back, 0), None);
+        }
+        _ => return (account_query(), None),
+    };
+    *last_ref += 1;
+    let quantity = 1 + random.below(most) as u32;
+    let order = NewOrder::new(*last_ref, side, quantity, SYMBOL, price);
+    (order.encode(), Some(*last_ref))
+}
+
+/// A line that grows on a terminal; a line a second elsewhere.
+struct Progress {
+    seconds: u64,
+    shown: Duration,
+    every: Duration,
+    terminal: bool,
+}
+
+impl Progress {
+    fn new(seconds: u64) -> Progress {
+        let terminal = std::io::stdout().is_terminal();
+        let every = Duration::from_millis(if terminal { 100 } else { 1000 });
+        Progress { seconds, shown: Duration::ZERO, every, terminal }
+    }
+
+    fn show(&mut self, elapsed: Duration, tally: &Tally) {
+        if elapsed < self.shown + self.every {
+            return;
+        }
+        self.shown = elapsed;
+        let (start, end) = if self.terminal { ("\r", "") } else { ("", "\n") };
+        print!(
+            "{start}  {:4.1} / {} s   {} orders   {} trades{end}",
+            elapsed.as_secs_f64(),
+            self.seconds,
+            tally.orders,
+            tally.executions / 2
+        );
+        let _ = std::io::stdout().flush();
+    }
+
+    fn end(&self) {
+        if self.terminal {
+            println!();
+        }
+    }
+}
+
+fn report(tally: &Tally) {
+    println!(
+        "orders {}   accepted {}   rejected {}   trades {}   cancels {}",
+        tally.orders,
+        tally.accepted,
+        tally.rejected,
+        tally.executions / 2,
+        tally.canceled
+    );
+    println!("order to Accepted, {} samples, from the scheduled time:", tally.latency_ns.len());
+    let row = |name: &str, ns: u64| println!("  {name:<6} {:>10.1} us", ns as f64 / 1000.0);
+    for (name, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)] {
+        row(name, tally.latency_ns.value_at_quantile(quantile));
+    }
+    row("max", tally.latency_ns.max());
+}
+
+/// Recovers from the journal and compares.
+fn compare(config: &Config, commands: u64, live: StateHash) -> Outcome {
+    let started = Instant::now();
+    let recovered = recover(&journal_dir(config), config)?;
+    let elapsed = started.elapsed();
+    let hash = recovered.state_hash();
+    println!("stopped after {commands} commands, state hash {live}");
+    println!(
+        "recovered {} commands from the journal in {:.0} ms, state hash {hash}",
+        recovered.risk.last_seq(),
+        elapsed.as_secs_f64() * 1000.0
+    );
+    if hash != live || recovered.risk.last_seq().0 != commands {
+        return Err("the recovered state is not the live one".into());
+    }
+    println!("the recovered state hash equals the live one");
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! The command line. Each subcommand is a file.
+#![forbid(unsafe_code)]
+
+mod check;
+mod demo;
+mod hash_password;
+mod journal;
+mod order;
+mod run;
+mod stats;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A low-latency order gateway: SoupBinTCP/OUCH in, pre-trade risk, price-time matching, a
+/// durable journal.
+#[derive(Parser)]
+#[command(name = "millrace", version, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  millrace demo                                 five seconds of trading on loopback, then a recovery
+  millrace run                                  the built-in configuration on 127.0.0.1:7001
+  millrace order --user TRADE1 --password secret buy 100 AAPL 190.00
+  millrace run --config millrace.toml           your own configuration
+  millrace journal replay millrace-data         what the journal holds, and how fast it replays")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Arguments),
+    Run(run::Arguments),
+    Check(check::Arguments),
+    Journal(journal::Arguments),
+    Order(order::Arguments),
+    Stats(stats::Arguments),
+    HashPassword(hash_password::Arguments),
+}
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Journal(arguments) => journal::run(&arguments),
+        Command::Order(arguments) => order::run(&arguments),
+        Command::Stats(arguments) => stats::run(&arguments),
+        Command::HashPassword(arguments) => hash_password::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A reader that went away, as in `millrace journal dump | head`, is no error.
+            let pipe = error.downcast_ref::<std::io::Error>();
+            if pipe.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("millrace: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a subcommand ends with.
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// Sends what the helper thread tells to standard error.
+fn start_log() {
+    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).try_init();
+}

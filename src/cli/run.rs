@@ -1,0 +1,63 @@
+//! `millrace run`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Outcome;
+use crate::config::Config;
+use crate::runtime::{Backing, signals};
+use crate::segment::Segment;
+
+/// Run the gateway until SIGTERM or SIGINT.
+///
+/// Prints one line, `millrace ready` and the ports, on standard output once they accept.
+/// Everything else goes to standard error. Leaves with 0 after a clean close of the journal.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Configuration file; without it the built-in one: loopback, port 7001, users TRADE1 to
+    /// TRADE5 with password `secret`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data directory, instead of the configuration's `data_dir`.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// How often the running gateway is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    super::start_log();
+    signals::hold_back();
+    let mut config = match &arguments.config {
+        Some(path) => Config::load(path)?,
+        None => Config::built_in(),
+    };
+    if let Some(dir) = &arguments.data {
+        config.gateway.data_dir = dir.clone();
+    }
+    let segment = Segment::start(&config)?;
+    if segment.backing() == Backing::Pages {
+        tracing::info!("rings are on plain pages: no free hugepages");
+    }
+    if segment.recovered_commands() > 0 {
+        tracing::info!(commands = segment.recovered_commands(), "recovered the journal");
+    }
+    let ports: Vec<String> = segment.addresses().iter().map(|a| format!("ouch5={a}")).collect();
+    let mut out = std::io::stdout();
+    writeln!(out, "millrace ready {}", ports.join(" "))?;
+    out.flush()?;
+    while !signals::wait(LOOK) {
+        if let Some(why) = segment.failure() {
+            // What is acknowledged is on disk; what is not, was not. There is nothing to save.
+            return Err(format!("stopped: {why}").into());
+        }
+    }
+    let stopped = segment.stop();
+    if let Some(why) = stopped.failure {
+        return Err(format!("stopped: {why}").into());
+    }
+    tracing::info!(commands = stopped.commands, state = %stopped.state_hash, "stopped cleanly");
+    Ok(())
+}
