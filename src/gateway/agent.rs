@@ -19,6 +19,8 @@ use super::symbols::{Directory, Names};
 
 /// The shortest packet that becomes a command: an account query.
 const COMMAND_BYTES_MIN: usize = HEADER_BYTES + 1;
+/// Connections that one turn may read, at most.
+const READS_MAX: usize = 256;
 /// Events taken in one turn.
 const EVENTS_MAX: usize = 1024;
 /// Connections looked at for heartbeats and silence in one turn.
@@ -192,8 +194,9 @@ impl<T: Transport> Gateway<T> {
         let state = &mut self.state;
         let mut work = self.auth_answers.pop_batch(usize::MAX, |answer| state.finish_login(answer));
         work += state.disconnect_users();
-        // Every byte read must find room for the commands it may hold.
-        let budget = state.commands.free() * COMMAND_BYTES_MIN;
+        // Every byte read must find room for the commands it may hold, and what was left of an
+        // earlier read for one more on each connection read.
+        let budget = state.commands.free().saturating_sub(READS_MAX) * COMMAND_BYTES_MIN;
         if budget < state.commands.capacity() {
             state.counters.backpressure.add(1);
         }

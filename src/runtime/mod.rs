@@ -7,6 +7,7 @@ pub mod clock;
 pub mod counters;
 pub mod idle;
 pub mod memory;
+pub mod promptness;
 pub mod records;
 pub mod signals;
 pub mod worker;

@@ -11,6 +11,9 @@ pub trait Duty: Send + 'static {
     /// Does what there is to do now, without blocking. Returns how much that was.
     fn poll(&mut self) -> usize;
 
+    /// Called once on the duty's own thread, before the first turn.
+    fn begin(&mut self) {}
+
     /// Sleeps up to `us` microseconds; whoever can be woken by what it waits for should be.
     fn sleep(&mut self, us: u32) {
         std::thread::sleep(std::time::Duration::from_micros(us.into()));
@@ -55,6 +58,7 @@ fn run<D: Duty>(mut duty: D, core: Option<usize>, strategy: IdleStrategy, stop: 
         core_affinity::set_for_current(core_affinity::CoreId { id });
     }
     sharpen_sleeps();
+    duty.begin();
     let mut idle = Idle::new(strategy);
     while !stop.load(Ordering::Acquire) {
         let work = duty.poll();

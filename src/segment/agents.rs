@@ -161,6 +161,11 @@ impl JournalDuty {
 }
 
 impl Duty for JournalDuty {
+    /// It sleeps on the disk most of the time, and acknowledgements wait for it.
+    fn begin(&mut self) {
+        crate::runtime::promptness::ask_for_short_waits();
+    }
+
     fn poll(&mut self) -> usize {
         if self.failure.get().is_some() {
             return 0;

@@ -304,10 +304,11 @@ fn start_agents(
     }
 }
 
-/// Spinning is for machines that have a core for every agent and one for the rest.
+/// Spinning is for machines that have a core for every agent, one for the journal, and one for
+/// the rest.
 fn idle_strategy(idle: Idle, agents: usize) -> IdleStrategy {
     match idle {
-        Idle::Auto if allowed_cores().len() > agents => IdleStrategy::SpinThenPark,
+        Idle::Auto if allowed_cores().len() > agents + 1 => IdleStrategy::SpinThenPark,
         Idle::Auto => IdleStrategy::Park,
         Idle::Spin => IdleStrategy::Spin,
         Idle::Yield => IdleStrategy::Yield,

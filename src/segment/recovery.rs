@@ -6,7 +6,7 @@ use crate::book::{self, Book, Digest, Outlet, RingReports};
 use crate::config::Config;
 use crate::gateway::{Names, RegenerateStream, encode};
 use crate::journal::{Durable, Reader, Start, Tail};
-use crate::order::{Command, Event, Feedback, FirmId, SeqNum, SymbolId, UnixNanos, UserId};
+use crate::order::{Command, Event, Feedback, FirmId, SeqNum, Slot, SymbolId, UnixNanos, UserId};
 use crate::risk::{self, Limits, Risk};
 use crate::session::stream::Stream;
 use crate::wire::ouch::outbound::Buffer;
@@ -150,7 +150,15 @@ pub fn recover(dir: &Path, config: &Config) -> Result<Recovered, SegmentError> {
     };
     let mut reports = reports(&mut message);
     let mut reader = Reader::open(dir)?;
+    let orders = *config.gateway.max_orders.get_ref();
     while let Some(command) = reader.next()? {
+        if command.slot != Slot::NONE && command.slot.0 >= orders {
+            return Err(SegmentError::Dictionary(format!(
+                "the journal was written with more than max_orders = {orders}; raise it to {} or \
+                 more",
+                (command.slot.0 + 1).next_power_of_two()
+            )));
+        }
         machine.apply(&command, &mut reports);
     }
     let header = reader.header().map(|header| (header.session, header.begun_ns.get()));

@@ -20,6 +20,8 @@ const HOT_EMPTY_READS: u32 = 20_000;
 const EPOLL_EVERY: u32 = 32;
 /// Bytes read from one connection in one turn.
 const READ_MAX: usize = 16 * 1024;
+/// With less of the budget left than this, nothing more is read.
+const READ_MIN: usize = 512;
 /// New connections taken in one turn.
 const ACCEPTS_MAX: usize = 16;
 /// Set on the epoll tokens of listeners.
@@ -138,12 +140,13 @@ impl KernelTransport {
         // Level-triggered listeners: whoever is left is told again.
     }
 
-    /// Reads one connection once and hands on what came. Returns the bytes read.
-    fn read(&mut self, index: u32, handler: &mut impl Handler) -> usize {
+    /// Reads one connection once, `most` bytes of it, and hands on what came. Returns the bytes
+    /// read.
+    fn read(&mut self, index: u32, handler: &mut impl Handler, most: usize) -> usize {
         let id = self.id(index);
         let Some(conn) = self.conns[index as usize].as_mut() else { return 0 };
         let left = conn.left.len();
-        let read = (&conn.stream).read(&mut self.scratch[left..left + READ_MAX]);
+        let read = (&conn.stream).read(&mut self.scratch[left..left + most]);
         let count = match read {
             Ok(0) => {
                 self.lose(index, handler);
@@ -161,7 +164,7 @@ impl KernelTransport {
                 return 0;
             }
         };
-        conn.more = count == READ_MAX;
+        conn.more = count == most;
         conn.empty_reads = 0;
         self.scratch[..left].copy_from_slice(&conn.left);
         conn.left.clear();
@@ -194,9 +197,9 @@ impl KernelTransport {
     fn read_ready(&mut self, handler: &mut impl Handler, budget: &mut usize) -> usize {
         let mut work = 0;
         let mut at = 0;
-        while at < self.ready.len() && *budget >= READ_MAX {
+        while at < self.ready.len() && *budget >= READ_MIN {
             let index = self.ready[at];
-            let count = self.read(index, handler);
+            let count = self.read(index, handler, READ_MAX.min(*budget));
             work += count;
             *budget -= count;
             if self.ready.get(at) != Some(&index) {
@@ -221,9 +224,9 @@ impl KernelTransport {
     fn read_hot(&mut self, handler: &mut impl Handler, budget: &mut usize) -> usize {
         let mut work = 0;
         let mut at = 0;
-        while at < self.hot.len() && *budget >= READ_MAX {
+        while at < self.hot.len() && *budget >= READ_MIN {
             let index = self.hot[at];
-            let count = self.read(index, handler);
+            let count = self.read(index, handler, READ_MAX.min(*budget));
             work += count;
             *budget -= count;
             if self.hot.get(at) != Some(&index) {
