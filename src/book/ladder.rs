@@ -158,7 +158,7 @@ pub(super) struct Ladder {
 impl Ladder {
     pub fn new(tick: Price) -> Ladder {
         assert!(tick.0 > 0, "a tick is above 0");
-        let entries = (Price::MAX_LIMIT.0 / tick.0 >> 12) as usize + 1;
+        let entries = ((Price::MAX_LIMIT.0 / tick.0) >> 12) as usize + 1;
         let words = entries.div_ceil(64);
         Ladder {
             tick,

@@ -325,8 +325,8 @@ proptest! {
             (0u8..8, 0u16..2, any::<bool>(), 1u32..500, 850u32..1150, 0u32..40, 0u8..4), 1..200)
     ) {
         let mut pair = Pair::new(Limits { max_position: 1 << 40, ..limits() });
-        let mut next_ref = 1;
-        for (what, user, buys, qty, tick, pick, style) in steps {
+        for (next_ref, step) in (1..).zip(steps) {
+            let (what, user, buys, qty, tick, pick, style) = step;
             let side = if buys { Side::Buy } else { Side::Sell };
             let order = |kind| Command {
                 side,
@@ -338,7 +338,7 @@ proptest! {
                 symbol: SYMBOL,
                 ..about(kind, user, next_ref)
             };
-            let target = next_ref.saturating_sub(pick).max(1);
+            let target = u32::max(next_ref - pick.min(next_ref - 1), 1);
             let command = match what {
                 0..=3 => order(CommandKind::Enter),
                 4 => Command {
@@ -349,7 +349,6 @@ proptest! {
                 _ if pick == 0 => about(CommandKind::MassCancel, user, next_ref),
                 _ => about(CommandKind::Cancel, user, target),
             };
-            next_ref += 1;
             pair.send(command);
             for firm in [FirmId(0), FirmId(1)] {
                 let (open_buy, open_sell, notional) = sum_over_book(&pair, firm);

@@ -147,6 +147,8 @@ pub(super) struct JournalDuty {
     failure: Failure,
     durable: Durable,
     counter: Counter,
+    /// Somebody waits for each write.
+    awaited: bool,
 }
 
 impl JournalDuty {
@@ -155,15 +157,19 @@ impl JournalDuty {
         failure: Failure,
         durable: Durable,
         counters: &Counters,
+        awaited: bool,
     ) -> JournalDuty {
-        JournalDuty { writer, failure, durable, counter: counters.get("journal.durable") }
+        let counter = counters.get("journal.durable");
+        JournalDuty { writer, failure, durable, counter, awaited }
     }
 }
 
 impl Duty for JournalDuty {
     /// It sleeps on the disk most of the time, and acknowledgements wait for it.
     fn begin(&mut self) {
-        crate::runtime::promptness::ask_for_short_waits();
+        if self.awaited {
+            crate::runtime::promptness::ask_for_short_waits();
+        }
     }
 
     fn poll(&mut self) -> usize {
@@ -173,7 +179,8 @@ impl Duty for JournalDuty {
         match self.writer.write() {
             Ok(written) => {
                 self.counter.set(self.durable.seq().0);
-                written
+                // Where nobody waits, it rests between writes, and each puts more on disk.
+                if self.awaited { written } else { 0 }
             }
             Err(error) => {
                 self.failure.set(error.to_string());

@@ -210,7 +210,13 @@ impl Segment {
         let replayer = Replayer::new(again, replay_rx, chunk_tx, stop_replays.clone());
         let credentials = dictionary.credentials(config);
         let authenticator = Authenticator::new(credentials, auth_rx, answer_tx);
-        let journal = JournalDuty::new(writer, failure.clone(), durable.clone(), &counters);
+        let journal = JournalDuty::new(
+            writer,
+            failure.clone(),
+            durable.clone(),
+            &counters,
+            config.gateway.ack == Ack::Journaled,
+        );
         let helper = |name: &str| (format!("mr-{name}"), None::<usize>, IdleStrategy::Yield);
         let agents = start_agents(config, clock, gateway, risk, book, &durable, &counters);
         let (name, core, _) = helper("journal");

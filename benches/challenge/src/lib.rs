@@ -33,8 +33,12 @@ fn engine() -> &'static mut Engine {
 }
 
 /// Makes an empty book.
+///
+/// # Safety
+///
+/// `sink` is a handle of the transport that `engine_get_transport` names.
 #[unsafe(no_mangle)]
-pub extern "C" fn engine_init(_seed: u64, _transport: *const Transport, sink: *mut c_void) {
+pub unsafe extern "C" fn engine_init(_seed: u64, _transport: *const Transport, sink: *mut c_void) {
     // SAFETY: `sink` is what `transport::create` returned, and this thread is its only producer.
     let reports = unsafe { engine::producer_of(sink) };
     // SAFETY: calls come one after the other (see `Global`).
