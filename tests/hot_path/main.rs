@@ -1,0 +1,72 @@
+//! An order allocates nothing after warm-up, and costs one receive and one send.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod measure;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use common::{Scratch, config, config_text};
+use measure::{PingPong, count_system_calls};
+use millrace::segment::Segment;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+#[allow(unsafe_code, reason = "an allocator that counts")]
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Every thread of the process counts, journal and helpers too; both topologies, both kinds of
+/// acknowledgement. One test, because nothing else may run beside it.
+#[test]
+fn an_order_allocates_nothing_and_makes_two_system_calls() {
+    for (topology, ack) in
+        [("inline", "journaled"), ("inline", "sequenced"), ("pipeline", "journaled")]
+    {
+        let scratch = Scratch::new();
+        let gateway = format!("topology = \"{topology}\"\nack = \"{ack}\"");
+        let segment = Segment::start(&config(&scratch.0, &config_text(&gateway, ""))).unwrap();
+        let mut session = PingPong::new(segment.addresses()[0], "ALICE", 3_000);
+        session.run(1_000);
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        session.run(2_000);
+        let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        assert_eq!(allocated, 0, "{topology}, {ack}: allocations for 2000 orders");
+        segment.stop();
+    }
+
+    let scratch = Scratch::new();
+    let orders = 2_000;
+    match count_system_calls(env!("CARGO_BIN_EXE_millrace"), &scratch.0, orders) {
+        Some(counted) => {
+            // The login and the start take a few.
+            let most = u64::from(orders) + 50;
+            assert!(counted.receives <= most, "{counted:?}");
+            assert!(counted.sends <= most, "{counted:?}");
+        }
+        None => println!("skip: system calls are not counted without strace"),
+    }
+}
