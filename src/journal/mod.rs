@@ -73,8 +73,7 @@ pub enum JournalError {
 
 impl JournalError {
     fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> JournalError {
-        let path = path.to_owned();
-        move |source| JournalError::Io { what, path, source }
+        move |source| JournalError::Io { what, path: path.to_owned(), source }
     }
 }
 
