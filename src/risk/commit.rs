@@ -108,6 +108,9 @@ impl Risk {
     /// Counts an order with other open shares or another price from here on.
     fn recount(&mut self, slot: usize, open: u32, price: Price) {
         let order = &mut self.orders.shadows[slot];
+        if (order.open, order.price) == (open, price) {
+            return;
+        }
         let (firm, symbol, buys) = (order.firm, order.symbol, order.side.is_buy());
         self.exposure.close(firm, symbol, buys, order.open, order.price);
         self.exposure.open(firm, symbol, buys, open, price);

@@ -1,6 +1,6 @@
 //! From a client's number to the order's slot.
 //!
-//! An open-addressed table of cache lines, each for 14 neighbouring numbers of one user:
+//! An open-addressed table of cache lines, each for 13 neighbouring numbers of one user:
 //! clients count upwards, so successive orders share a line. The hash is keyed at random, so
 //! that no choice of numbers makes probes long.
 
@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use crate::order::{Slot, UserId, UserRefNum};
 
 /// Numbers in a line.
-const WIDTH: u32 = 14;
+const WIDTH: u32 = 13;
 
 /// Key of a line that holds nothing.
 const EMPTY: u64 = u64::MAX;
@@ -18,6 +18,8 @@ const EMPTY: u64 = u64::MAX;
 #[repr(C, align(64))]
 struct Line {
     key: u64,
+    /// How many of the slots hold an order.
+    used: u32,
     slots: [u32; WIDTH as usize],
 }
 
@@ -34,7 +36,7 @@ impl Index {
     pub fn new(orders: u32) -> Index {
         let lines = (orders as usize * 2).next_power_of_two();
         Index {
-            lines: vec![Line { key: EMPTY, slots: [Slot::NONE.0; WIDTH as usize] }; lines],
+            lines: vec![Line { key: EMPTY, used: 0, slots: [Slot::NONE.0; WIDTH as usize] }; lines],
             mask: lines - 1,
             seed: RandomState::new().hash_one(lines),
         }
@@ -67,16 +69,20 @@ impl Index {
     pub fn insert(&mut self, user: UserId, user_ref: UserRefNum, slot: Slot) {
         let (key, place) = split(user, user_ref);
         let at = self.find(key);
-        self.lines[at].key = key;
-        self.lines[at].slots[place] = slot.0;
+        let line = &mut self.lines[at];
+        line.key = key;
+        let old = std::mem::replace(&mut line.slots[place], slot.0);
+        line.used += u32::from(old == Slot::NONE.0);
     }
 
     #[inline]
     pub fn remove(&mut self, user: UserId, user_ref: UserRefNum) {
         let (key, place) = split(user, user_ref);
         let at = self.find(key);
-        self.lines[at].slots[place] = Slot::NONE.0;
-        if self.lines[at].key == key && self.lines[at].slots == [Slot::NONE.0; WIDTH as usize] {
+        let line = &mut self.lines[at];
+        let old = std::mem::replace(&mut line.slots[place], Slot::NONE.0);
+        line.used -= u32::from(old != Slot::NONE.0);
+        if line.key == key && line.used == 0 {
             self.vacate(at);
         }
     }
@@ -92,8 +98,8 @@ impl Index {
             }
             next = (next + 1) & self.mask;
         }
-        self.lines[hole].key = EMPTY;
-        self.lines[hole].slots = [Slot::NONE.0; WIDTH as usize];
+        let empty = [Slot::NONE.0; WIDTH as usize];
+        self.lines[hole] = Line { key: EMPTY, used: 0, slots: empty };
     }
 }
 
@@ -116,7 +122,7 @@ mod tests {
         ) {
             let (mut index, mut model) = (Index::new(64), HashMap::new());
             for (n, (insert, user, user_ref, spread)) in steps.into_iter().enumerate() {
-                let user_ref = user_ref * [1, 14, 1 << 24][spread as usize];
+                let user_ref = user_ref * [1, WIDTH, 1 << 24][spread as usize];
                 let key = (UserId(user), UserRefNum(user_ref));
                 if insert && model.len() < 64 {
                     index.insert(key.0, key.1, Slot(n as u32));

@@ -6,22 +6,24 @@ use crate::order::{NANOS_PER_SEC, UnixNanos};
 #[derive(Clone, Debug)]
 pub(super) struct TokenBucket {
     /// Tokens times a second in nanoseconds, so that refilling never rounds.
-    level: u128,
+    level: u64,
     filled_at_ns: UnixNanos,
 }
 
 impl TokenBucket {
     pub fn new() -> TokenBucket {
-        TokenBucket { level: u128::MAX, filled_at_ns: 0 }
+        TokenBucket { level: u64::MAX, filled_at_ns: 0 }
     }
 
     /// Takes one token; false if there is none.
     #[inline]
     pub fn take(&mut self, now_ns: UnixNanos, per_second: u32) -> bool {
-        let one = u128::from(NANOS_PER_SEC);
-        let passed = u128::from(now_ns.saturating_sub(self.filled_at_ns));
-        let full = u128::from(per_second) * one;
-        self.level = self.level.saturating_add(passed * u128::from(per_second)).min(full);
+        let one = NANOS_PER_SEC;
+        let passed = now_ns.saturating_sub(self.filled_at_ns);
+        // Below 2^62: a u32 times a billion.
+        let full = u64::from(per_second) * one;
+        let more = passed.saturating_mul(u64::from(per_second));
+        self.level = self.level.saturating_add(more).min(full);
         self.filled_at_ns = self.filled_at_ns.max(now_ns);
         let has = self.level >= one;
         if has {
