@@ -72,9 +72,10 @@ struct User {
 }
 
 /// What is known of a firm.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Firm {
-    limits: Limits,
+    /// Which of the distinct limits are its own.
+    limits: u16,
     /// Order entry was disabled by the firm.
     disabled: bool,
 }
@@ -85,6 +86,8 @@ pub struct Risk {
     last_time_ns: UnixNanos,
     users: Vec<User>,
     firms: Vec<Firm>,
+    /// Distinct limits: most firms share theirs, so that those in use stay close.
+    limits: Vec<Limits>,
     symbols: Vec<Symbol>,
     orders: OrderTable,
     exposure: Exposure,
@@ -104,6 +107,7 @@ impl Risk {
             last_time_ns: 0,
             users: Vec::with_capacity(capacity.users.into()),
             firms: Vec::with_capacity(capacity.firms.into()),
+            limits: Vec::new(),
             symbols: Vec::with_capacity(capacity.symbols.into()),
             orders: OrderTable::new(capacity.orders, capacity.users),
             exposure: Exposure::new(capacity.firms, capacity.symbols),
@@ -120,12 +124,16 @@ impl Risk {
         if limits.duplicate_window_ns > 0 {
             self.duplicates.enable();
         }
-        let known = Firm { limits, disabled: false };
+        let known = self.limits.iter().position(|known| *known == limits);
+        let limits_at = known.unwrap_or_else(|| {
+            self.limits.push(limits);
+            self.limits.len() - 1
+        }) as u16;
         match self.firms.get_mut(firm.index()) {
-            Some(old) => old.limits = known.limits,
+            Some(old) => old.limits = limits_at,
             None => {
                 assert_eq!(firm.index(), self.firms.len(), "firms are numbered without gaps");
-                self.firms.push(known);
+                self.firms.push(Firm { limits: limits_at, disabled: false });
             }
         }
     }
@@ -218,8 +226,10 @@ impl Risk {
         digest.value()
     }
 
+    #[inline]
     fn limits(&self, user: UserId) -> &Limits {
-        &self.firms[self.users[user.index()].firm.index()].limits
+        let firm = self.users[user.index()].firm;
+        &self.limits[usize::from(self.firms[firm.index()].limits)]
     }
 }
 
