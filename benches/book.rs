@@ -52,9 +52,8 @@ struct Machine {
 impl Machine {
     fn new() -> Machine {
         let orders = 8_192;
-        let capacity =
-            risk::Capacity { orders, users: ACCOUNTS, firms: ACCOUNTS, symbols: 1 };
-        let (tx, events) = ring::on_heap(1024, Event::EMPTY);
+        let capacity = risk::Capacity { orders, users: ACCOUNTS, firms: ACCOUNTS, symbols: 1 };
+        let (tx, events) = ring::on_heap(256, Event::EMPTY);
         let outlet = RingOutlet { events: tx, feedback: Vec::with_capacity(4096) };
         let mut machine = Machine {
             risk: Risk::new(capacity),

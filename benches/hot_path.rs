@@ -15,7 +15,10 @@ fn main() {
             println!("system calls of the gateway for each of {ORDERS} orders, under strace");
             println!("  receives that brought bytes  {:>7.3}", each(counted.receives));
             println!("  sends                        {:>7.3}", each(counted.sends));
-            println!("  receives that found nothing  {:>7.3}  (polling)", each(counted.empty_receives));
+            println!(
+                "  receives that found nothing  {:>7.3}  (polling)",
+                each(counted.empty_receives)
+            );
             println!("  waits                        {:>7.3}  (polling)", each(counted.waits));
             println!("  (mark: 2, one receive and one send)");
         }

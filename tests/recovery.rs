@@ -161,7 +161,8 @@ fn trade_until_broken(client: &mut Client, known: &mut Known, deadline: Instant)
             known.next_ref += 1;
             let n = known.next_ref;
             let at = ["99.98", "99.99", "100.00", "100.01", "100.02"][(n * 7 % 5) as usize];
-            let order = if n.is_multiple_of(2) { buy(n, 1 + n % 9, at) } else { sell(n, 1 + n % 9, at) };
+            let order =
+                if n.is_multiple_of(2) { buy(n, 1 + n % 9, at) } else { sell(n, 1 + n % 9, at) };
             if client.send(&order.encode()).is_err() {
                 return;
             }

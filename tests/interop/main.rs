@@ -66,10 +66,7 @@ fn slouch_and_millrace_understand_each_other() {
         }
         other => panic!("{other:?}"),
     }
-    assert!(matches!(
-        ask(&mut bob, &order(1, Side::Buy, 30, 101)),
-        OuchResponse::OrderAccepted(_)
-    ));
+    assert!(matches!(ask(&mut bob, &order(1, Side::Buy, 30, 101)), OuchResponse::OrderAccepted(_)));
     for client in [&mut alice, &mut bob] {
         match read(client) {
             OuchResponse::OrderExecuted(fill) => {

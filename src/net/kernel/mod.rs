@@ -209,10 +209,11 @@ impl KernelTransport {
                 Some(conn) if conn.more => at += 1,
                 conn => {
                     if let Some(conn) = conn.as_mut().filter(|_| self.hot.len() < HOT_MAX)
-                        && !conn.hot {
-                            conn.hot = true;
-                            self.hot.push(index);
-                        }
+                        && !conn.hot
+                    {
+                        conn.hot = true;
+                        self.hot.push(index);
+                    }
                     self.ready.swap_remove(at);
                 }
             }
@@ -257,7 +258,8 @@ impl Transport for KernelTransport {
         }
         work += self.read_hot(handler, &mut budget);
         self.turn = self.turn.wrapping_add(1);
-        if self.hot.is_empty() || self.hot.len() == HOT_MAX || self.turn.is_multiple_of(EPOLL_EVERY) {
+        if self.hot.is_empty() || self.hot.len() == HOT_MAX || self.turn.is_multiple_of(EPOLL_EVERY)
+        {
             work += self.ask_epoll(handler, 0);
         }
         if !self.ready.is_empty() {
