@@ -17,7 +17,7 @@ const BATCH_MAX: usize = 64;
 /// Where a book's events and feedback go. [`RingReports`] sends them to the other stages;
 /// recovery takes them directly.
 pub trait Outlet {
-    /// Whether [`STEP_REPORTS_MAX`] of each fit.
+    /// Whether so many of each fit.
     fn has_room(&mut self, reports: usize) -> bool;
     /// Something for a user's stream: `write` fills in an event that holds what an earlier one
     /// left there.

@@ -5,7 +5,7 @@
 //! and all its memory is allocated by [`Book::new`]. The same commands always give the same
 //! reports, which is what makes replaying a journal enough to recover.
 //!
-//! A price level is found through a radix tree of 64-way nodes ([`Ladder`]), so that the next
+//! A price level is found through a radix tree of 64-way nodes (`Ladder`), so that the next
 //! best price is a few bit scans away however far it lies; bids and asks share one tree, because
 //! a continuous book never holds both at one price.
 #![deny(clippy::float_arithmetic)]

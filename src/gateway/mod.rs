@@ -1,8 +1,8 @@
 //! The agent that joins connections, sessions and formats to the rings.
 //!
-//! A turn takes bytes in ([`Gateway::poll_in`]): each message becomes a [`Command`] in the ring
+//! A turn takes bytes in ([`Gateway::poll_in`]): each message becomes a [`Command`](crate::order::Command) in the ring
 //! to risk, written where it will be read. And it sends bytes out ([`Gateway::poll_out`]): each
-//! [`Event`] becomes a message in its user's stream, held until its command is as durable as
+//! [`Event`](crate::order::Event) becomes a message in its user's stream, held until its command is as durable as
 //! the configuration asks, then sent from where it lies.
 
 mod agent;

@@ -3,7 +3,7 @@
 //! [`Risk`] takes commands in arrival order, gives each its place and time, and decides: its
 //! verdict is written into the command, so that a replay never decides anew. What changes its
 //! own state is only a sequenced command ([`Risk::commit`]) or what the book fed back
-//! ([`Risk::feed_back`]); the checks ([`checks`]) only read.
+//! ([`Risk::feed_back`]); the checks (`checks.rs`) only read.
 //!
 //! It keeps a shadow of every open order, which is how a client's number finds the order's slot
 //! in the book, and how exposure is counted: an order's open shares from the moment it is

@@ -14,6 +14,10 @@ use super::Failure;
 /// Longest sleep of an agent whose transport wakes it.
 const WAIT_US: u32 = 1_000;
 
+/// Where no acknowledgement waits for the disk, the journal rests this long between writes: each
+/// puts more on disk, and the cores are left to the orders.
+const REST: std::time::Duration = std::time::Duration::from_millis(2);
+
 /// Follows the kernel's clock once a second.
 struct Watch {
     clock: Clock,
@@ -179,8 +183,10 @@ impl Duty for JournalDuty {
         match self.writer.write() {
             Ok(written) => {
                 self.counter.set(self.durable.seq().0);
-                // Where nobody waits, it rests between writes, and each puts more on disk.
-                if self.awaited { written } else { 0 }
+                if !self.awaited {
+                    std::thread::sleep(REST);
+                }
+                written
             }
             Err(error) => {
                 self.failure.set(error.to_string());
