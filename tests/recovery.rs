@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::*;
@@ -201,8 +202,11 @@ fn kill_9_under_load_loses_no_acknowledgement() {
         let mut process = Process::start(&scratch.0, &text);
         let address = process.address;
         let life = Duration::from_millis(60 + u64::from(round) * 37 % 150);
+        // The kill comes while all of them trade.
+        let trading = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for (user, known) in users.iter().zip(&mut known) {
+                let trading = &trading;
                 scope.spawn(move || {
                     let mut client = Client::login(address, user, "secret", 1).unwrap();
                     let mut missing = known.messages.len();
@@ -229,10 +233,15 @@ fn kill_9_under_load_loses_no_acknowledgement() {
                             break;
                         }
                     }
+                    trading.fetch_add(1, Ordering::Relaxed);
                     trade_until_broken(&mut client, known, Instant::now() + PATIENCE);
                 });
             }
-            std::thread::sleep(Duration::from_millis(250) + life);
+            let deadline = Instant::now() + 3 * PATIENCE;
+            while trading.load(Ordering::Relaxed) < users.len() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(life);
             process.signal("KILL");
             process.child.wait().unwrap();
         });

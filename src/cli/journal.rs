@@ -119,7 +119,7 @@ fn replay(arguments: &Dir) -> Outcome {
     println!("commands    {commands}");
     println!("open orders {}", recovered.book.open_orders());
     println!("time        {:.3} s", elapsed.as_secs_f64());
-    println!("rate        {:.2} M commands/s", rate / 1e6);
+    println!("rate        {rate:.0} commands/s");
     println!("state hash  {}", recovered.state_hash());
     Ok(())
 }

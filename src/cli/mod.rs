@@ -42,7 +42,11 @@ enum Command {
 
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    if !matches!(command, Command::Run(_) | Command::Demo(_)) {
+        crate::runtime::signals::end_on_closed_pipe();
+    }
+    let done = match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
@@ -54,11 +58,6 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A reader that went away, as in `millrace journal dump | head`, is no error.
-            let pipe = error.downcast_ref::<std::io::Error>();
-            if pipe.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
-                return ExitCode::SUCCESS;
-            }
             eprintln!("millrace: {error}");
             ExitCode::FAILURE
         }

@@ -31,3 +31,10 @@ pub fn wait(timeout: Duration) -> bool {
     // SAFETY: a valid set and timeout; nobody asks for details.
     unsafe { libc::sigtimedwait(&stop_signals(), std::ptr::null_mut(), &timeout) > 0 }
 }
+
+/// Lets a closed pipe end this process quietly, as other command-line programs do, instead of
+/// failing a write. Not for a gateway.
+pub fn end_on_closed_pipe() {
+    // SAFETY: sets a default disposition; no handler runs.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
