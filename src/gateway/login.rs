@@ -6,10 +6,10 @@ use crate::session::soup::Phase;
 use crate::wire::soupbin::{Login, LoginAccepted, LoginReject, header, kind, trim};
 use zerocopy::IntoBytes;
 
-use super::agent::State;
 use super::auth::{AuthAnswer, AuthRequest};
 use super::conn::Source;
 use super::replay::ReplayRequest;
+use super::state::State;
 
 impl State {
     /// Sends a login to the helper thread, or refuses it at once.

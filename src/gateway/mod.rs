@@ -12,6 +12,7 @@ mod inbound;
 mod login;
 mod outbound;
 mod replay;
+mod state;
 mod symbols;
 
 pub use agent::{Gateway, GatewayRings, GatewaySetup, UserSetup};

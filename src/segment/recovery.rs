@@ -136,18 +136,26 @@ fn reports(message: &mut dyn FnMut(UserId, SeqNum, &[u8])) -> RingReports<Replay
     })
 }
 
-/// Replays the journal in `dir`.
-pub fn recover(dir: &Path, config: &Config) -> Result<Recovered, SegmentError> {
-    let mut machine = Machine::new(config);
-    let mut streams: Vec<Stream> = Vec::new();
-    let window = *config.gateway.stream_window_bytes.get_ref();
-    let mut message = |user: UserId, seq: SeqNum, bytes: &[u8]| {
+/// Puts messages into their users' streams, released: whatever is in a journal is on disk.
+fn into_streams(
+    streams: &mut Vec<Stream>,
+    window: usize,
+) -> impl FnMut(UserId, SeqNum, &[u8]) + '_ {
+    move |user, seq, bytes| {
         while streams.len() <= user.index() {
             streams.push(Stream::new(window));
         }
         streams[user.index()].push(seq, bytes);
         streams[user.index()].release_all();
-    };
+    }
+}
+
+/// Replays the journal in `dir`.
+pub fn recover(dir: &Path, config: &Config) -> Result<Recovered, SegmentError> {
+    let mut machine = Machine::new(config);
+    let mut streams: Vec<Stream> = Vec::new();
+    let window = *config.gateway.stream_window_bytes.get_ref();
+    let mut message = into_streams(&mut streams, window);
     let mut reports = reports(&mut message);
     let mut reader = Reader::open(dir)?;
     let orders = *config.gateway.max_orders.get_ref();
@@ -161,6 +169,8 @@ pub fn recover(dir: &Path, config: &Config) -> Result<Recovered, SegmentError> {
         }
         machine.apply(&command, &mut reports);
     }
+    drop(reports);
+    drop(message);
     let header = reader.header().map(|header| (header.session, header.begun_ns.get()));
     let tail = header.map(|_| reader.tail());
     let Machine { risk, book, dictionary } = machine;
@@ -228,14 +238,7 @@ impl Recovered {
                 self.risk.set_limits(FirmId(self.risk.firms() as u16), Limits::NONE);
             }
             self.risk.sequence_own(&mut command, now_ns);
-            let streams = &mut self.streams;
-            let mut message = |user: UserId, seq: SeqNum, bytes: &[u8]| {
-                while streams.len() <= user.index() {
-                    streams.push(Stream::new(window));
-                }
-                streams[user.index()].push(seq, bytes);
-                streams[user.index()].release_all();
-            };
+            let mut message = into_streams(&mut self.streams, window);
             let mut reports = reports(&mut message);
             reports.outlet.names = self.dictionary.names();
             self.book.apply(&command, &mut reports);

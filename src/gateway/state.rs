@@ -1,0 +1,311 @@
+//! What a gateway knows of its users and connections, and what bytes and time do to it. It is
+//! apart from the transport, so that the transport can hand bytes to it.
+
+use crate::net::{Close, ConnId, Handler, Transport};
+use crate::order::{CancelReason, Command, CommandKind, UnixNanos, UserId};
+use crate::ring::Producer;
+use crate::runtime::{Counter, Counters, Record};
+use crate::session::soup::{Input, Violation};
+use crate::session::stream::Stream;
+use crate::wire::ouch::inbound::{BadMessage, Inbound};
+use crate::wire::soupbin::{header, kind};
+
+use super::agent::UserSetup;
+use super::auth::AuthRequest;
+use super::conn::{Conn, Source};
+use super::inbound::{Sender, translate};
+use super::replay::ReplayRequest;
+use super::symbols::{Directory, Names};
+
+/// A user, its outbound messages, and its connection if it has one.
+pub(super) struct User {
+    pub setup: UserSetup,
+    pub stream: Stream,
+    pub conn: Option<ConnId>,
+    pub dirty: bool,
+    pub held: bool,
+}
+
+macro_rules! counters {
+    ($($field:ident = $name:literal),* $(,)?) => {
+        pub(super) struct GatewayCounters { $(pub $field: Counter),* }
+        impl GatewayCounters {
+            pub fn new(counters: &Counters) -> GatewayCounters {
+                GatewayCounters { $($field: counters.get(concat!("gateway.", $name))),* }
+            }
+        }
+    };
+}
+
+counters! {
+    opened = "connections_opened",
+    closed = "connections_closed",
+    refused = "connections_refused",
+    logins_accepted = "logins_accepted",
+    logins_rejected = "logins_rejected",
+    messages_in = "messages_in",
+    messages_out = "messages_out",
+    messages_malformed = "messages_malformed",
+    packets_malformed = "packets_malformed",
+    dropped_silent = "dropped_silent",
+    dropped_without_login = "dropped_without_login",
+    dropped_slow = "dropped_slow",
+    replays = "replays",
+    backpressure = "backpressure_turns",
+    records_lost = "records_lost",
+}
+
+/// Everything but the transport, so that the transport can hand bytes to it.
+pub(super) struct State {
+    pub now_ns: UnixNanos,
+    pub conns: Vec<Option<Box<Conn>>>,
+    pub users: Vec<User>,
+    pub names: Names,
+    pub directory: Directory,
+    pub session_name: [u8; 10],
+    pub commands: Producer<Command>,
+    pub auth_requests: Producer<AuthRequest>,
+    pub replay_requests: Producer<ReplayRequest>,
+    pub records: Producer<Record>,
+    pub counters: GatewayCounters,
+    /// Connections with something to send that is not their user's stream.
+    pub to_flush: Vec<ConnId>,
+    /// Users whose stream has something new to send.
+    pub dirty: Vec<UserId>,
+    /// Users with messages that wait for the disk.
+    pub held: Vec<UserId>,
+    /// Users that dropped and whose orders are still to be cancelled.
+    pub to_disconnect: Vec<UserId>,
+}
+
+impl State {
+    pub fn conn_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        let conn = self.conns.get_mut(id.index as usize)?.as_deref_mut()?;
+        (conn.id == id).then_some(conn)
+    }
+
+    pub fn mark_dirty(&mut self, user: UserId) {
+        let state = &mut self.users[user.index()];
+        if !state.dirty {
+            state.dirty = true;
+            self.dirty.push(user);
+        }
+    }
+
+    /// Leaves a record for the log; counts it if there is no room.
+    pub fn record(&mut self, tell: fn(&Record), numbers: [u64; 4]) {
+        if !self.records.push(&Record { tell, numbers }) {
+            self.counters.records_lost.add(1);
+        }
+    }
+
+    /// Sequences the cancels that lost connections ask for.
+    pub fn disconnect_users(&mut self) -> usize {
+        let mut work = 0;
+        while let Some(&user) = self.to_disconnect.last() {
+            let firm = self.users[user.index()].setup.firm;
+            let staged = self.commands.stage_with(|place| {
+                *place = Command::new(CommandKind::Disconnect, user, firm);
+                place.reason = CancelReason::Supervisory;
+            });
+            if !staged {
+                break;
+            }
+            self.to_disconnect.pop();
+            work += 1;
+        }
+        self.commands.publish();
+        work
+    }
+
+    /// One client message into the ring to risk.
+    #[inline]
+    fn message(&mut self, id: ConnId, user: UserId, bytes: &[u8]) {
+        self.counters.messages_in.add(1);
+        let message = match Inbound::parse(bytes) {
+            Ok(message) => message,
+            Err(bad) => {
+                self.malformed(id, bad);
+                return;
+            }
+        };
+        let setup = &self.users[user.index()].setup;
+        let sender = Sender {
+            user,
+            firm: setup.firm,
+            firm_name: self.names.firms[setup.firm.index()],
+            symbols: &self.directory,
+        };
+        let staged = self.commands.stage_with(|place| translate(message, &sender, place));
+        debug_assert!(staged, "bytes are read only as far as there is room for their commands");
+    }
+
+    /// A message that cannot be understood ends the session: what else the client meant to say
+    /// cannot be known. It is told why in a Debug packet.
+    fn malformed(&mut self, id: ConnId, bad: BadMessage) {
+        self.counters.messages_malformed.add(1);
+        self.record(tell_malformed, [u64::from(id.index), bad as u64, 0, 0]);
+        let text = match bad {
+            BadMessage::UnknownType => "unknown message type: session closed",
+            BadMessage::Truncated => "message too short for its type: session closed",
+        };
+        if let Some(conn) = self.conn_mut(id) {
+            conn.push_control(&header(kind::DEBUG, text.len()));
+            conn.push_control(text.as_bytes());
+            conn.closing = true;
+        }
+        self.to_flush.push(id);
+    }
+
+    /// Sends a connection's session packets and its stream. False if it is to be closed.
+    pub fn send(&mut self, id: ConnId, transport: &mut impl Transport) -> Result<bool, Close> {
+        let now_ns = self.now_ns;
+        let Some(conn) = self.conns.get_mut(id.index as usize).and_then(|c| c.as_deref_mut())
+        else {
+            return Ok(true);
+        };
+        if conn.id != id {
+            return Ok(true);
+        }
+        if !conn.mid_message && !conn.control().is_empty() {
+            let sent = transport.send(id, conn.control())?;
+            conn.control_sent(sent);
+            conn.session.sent(now_ns);
+            if !conn.control().is_empty() {
+                return Ok(true);
+            }
+        }
+        if conn.closing && !conn.mid_message {
+            return Ok(false);
+        }
+        match conn.source {
+            Source::Nothing => Ok(true),
+            Source::Journal { next } => self.send_chunk(id, next, transport),
+            Source::Window(_) => self.send_window(id, transport),
+        }
+    }
+
+    fn send_window(&mut self, id: ConnId, transport: &mut impl Transport) -> Result<bool, Close> {
+        let now_ns = self.now_ns;
+        let conn = self.conns[id.index as usize].as_deref_mut().expect("found by send");
+        let (Source::Window(mut offset), Some(user)) = (conn.source, conn.user) else {
+            return Ok(true);
+        };
+        let stream = &self.users[user.index()].stream;
+        if !stream.holds(offset) {
+            // A client this far behind does not read. It can come back and be replayed.
+            self.counters.dropped_slow.add(1);
+            return Ok(false);
+        }
+        while offset < stream.released() {
+            let bytes = stream.bytes_from(offset);
+            let sent = transport.send(id, bytes)?;
+            offset += sent as u64;
+            if sent > 0 {
+                conn.session.sent(now_ns);
+            }
+            if sent < bytes.len() {
+                break;
+            }
+        }
+        conn.mid_message = offset < stream.released();
+        conn.source = Source::Window(offset);
+        Ok(!conn.closing || conn.mid_message)
+    }
+
+    fn send_chunk(
+        &mut self,
+        id: ConnId,
+        next: u64,
+        transport: &mut impl Transport,
+    ) -> Result<bool, Close> {
+        let now_ns = self.now_ns;
+        let conn = self.conns[id.index as usize].as_deref_mut().expect("found by send");
+        let Some((chunk, done)) = &mut conn.chunk else { return Ok(true) };
+        if chunk.failed {
+            return Ok(false);
+        }
+        *done += transport.send(id, &chunk.bytes[*done..usize::from(chunk.len)])?;
+        conn.session.sent(now_ns);
+        conn.mid_message = *done < usize::from(chunk.len);
+        if conn.mid_message {
+            return Ok(true);
+        }
+        let last = chunk.last;
+        conn.chunk = None;
+        if let Some(user) = conn.user.filter(|_| last) {
+            self.start_from(id, user, next);
+            self.mark_dirty(user);
+        }
+        Ok(true)
+    }
+}
+
+impl Handler for State {
+    fn opened(&mut self, id: ConnId, _port: usize) {
+        self.counters.opened.add(1);
+        self.conns[id.index as usize] = Some(Box::new(Conn::new(id, self.now_ns)));
+    }
+
+    fn received(&mut self, id: ConnId, bytes: &[u8]) -> Result<usize, Close> {
+        let mut done = 0;
+        loop {
+            let now_ns = self.now_ns;
+            let Some(conn) = self.conn_mut(id).filter(|conn| !conn.closing) else {
+                return Ok(bytes.len());
+            };
+            let user = conn.user;
+            let (input, used) = match conn.session.next(&bytes[done..], now_ns) {
+                Ok(Some(next)) => next,
+                Ok(None) => return Ok(done),
+                Err(violation) => {
+                    self.counters.packets_malformed.add(1);
+                    let numbers = [u64::from(id.index), violation as u64, 0, 0];
+                    self.record(tell_violation, numbers);
+                    return Err(Close);
+                }
+            };
+            done += used;
+            match (input, user) {
+                (Input::Message(message), Some(user)) => self.message(id, user, message),
+                (Input::Login(login), _) => self.begin_login(id, &login),
+                (Input::Logout, _) => return Err(Close),
+                (Input::Nothing | Input::Message(_), _) => {}
+            }
+        }
+    }
+
+    fn writable(&mut self, id: ConnId) {
+        if self.conn_mut(id).is_some() {
+            self.to_flush.push(id);
+        }
+    }
+
+    fn closed(&mut self, id: ConnId) {
+        let Some(conn) = self.conn_mut(id) else { return };
+        let user = conn.user;
+        self.conns[id.index as usize] = None;
+        self.counters.closed.add(1);
+        if let Some(user) = user {
+            let state = &mut self.users[user.index()];
+            state.conn = None;
+            if state.setup.cancel_on_disconnect {
+                self.to_disconnect.push(user);
+            }
+        }
+    }
+}
+
+fn tell_violation(record: &Record) {
+    let reasons = ["empty packet", "packet too long", "unexpected packet", "unreadable login"];
+    let reason = reasons[record.numbers[1] as usize];
+    const _: () = assert!(Violation::BadLogin as usize == 3);
+    tracing::warn!(connection = record.numbers[0], reason, "closed a connection: not SoupBinTCP");
+}
+
+fn tell_malformed(record: &Record) {
+    let reasons = ["unknown message type", "message too short"];
+    let reason = reasons[record.numbers[1] as usize];
+    const _: () = assert!(BadMessage::Truncated as usize == 1);
+    tracing::warn!(connection = record.numbers[0], reason, "closed a session: not OUCH 5.0");
+}
