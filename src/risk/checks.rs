@@ -6,6 +6,7 @@ use super::Risk;
 
 impl Risk {
     /// Completes a command and writes its verdict. False if it is to be ignored.
+    #[inline]
     pub(super) fn decide(&mut self, command: &mut Command, now_ns: UnixNanos) -> bool {
         let within_rate = self.take_token(command, now_ns);
         command.firm = self.users[command.user.index()].firm;
@@ -74,6 +75,7 @@ impl Risk {
         }
     }
 
+    #[inline]
     fn check_enter(&mut self, command: &mut Command, now_ns: UnixNanos) -> Result<(), Reject> {
         if self.firms[command.firm.index()].disabled {
             return Err(Reject::FirmNotAuthorized);
@@ -89,6 +91,7 @@ impl Risk {
         Ok(())
     }
 
+    #[inline]
     fn check_replace(&mut self, command: &mut Command) -> Result<(), Reject> {
         let slot = self.orders.find(command.user, command.orig_user_ref);
         let Some(slot) = slot.filter(|slot| !self.orders.shadows[slot.index()].cancel_sent) else {
@@ -112,6 +115,7 @@ impl Risk {
     }
 
     /// Checks an order by itself, and finds its limit. Returns the price it is counted at.
+    #[inline]
     fn check_terms(&self, command: &mut Command) -> Result<Price, Reject> {
         let limits = self.limits(command.user);
         let symbol = &self.symbols[command.symbol.index()];
@@ -147,6 +151,7 @@ impl Risk {
     }
 
     /// Whether the firm may have `qty` more open shares on the command's side, worth `worth`.
+    #[inline]
     fn check_exposure(&self, command: &Command, qty: u32, worth: u64) -> Result<(), Reject> {
         let limits = self.limits(command.user);
         let holding = self.exposure.of(command.firm, command.symbol);

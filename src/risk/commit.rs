@@ -12,11 +12,17 @@ use super::table::Shadow;
 use super::{Risk, Symbol, User, seconds_up};
 
 impl Risk {
-    /// Carries out what a sequenced command means for risk.
-    pub fn commit(&mut self, command: &Command) {
+    /// Carries out a command that was sequenced before, in a run that a journal tells of.
+    pub fn replay(&mut self, command: &Command) {
         debug_assert_eq!(command.seq.0, self.last_seq.0 + 1, "no gaps in the sequence");
         self.last_seq = command.seq;
         self.last_time_ns = command.time_ns;
+        self.commit(command);
+    }
+
+    /// Carries out what a sequenced command means for risk.
+    #[inline]
+    pub(super) fn commit(&mut self, command: &Command) {
         self.use_number(command);
         if command.verdict != Reject::None {
             return;
@@ -57,6 +63,7 @@ impl Risk {
         }
     }
 
+    #[inline]
     fn commit_enter(&mut self, command: &Command) {
         let price = self.counted_price(command);
         let order = Shadow {
@@ -87,6 +94,7 @@ impl Risk {
         }
     }
 
+    #[inline]
     fn commit_replace(&mut self, command: &Command) {
         let price = self.counted_price(command);
         self.orders.renumber(command.slot, command.user_ref);
@@ -106,6 +114,7 @@ impl Risk {
     }
 
     /// Counts an order with other open shares or another price from here on.
+    #[inline]
     fn recount(&mut self, slot: usize, open: u32, price: Price) {
         let order = &mut self.orders.shadows[slot];
         if (order.open, order.price) == (open, price) {

@@ -2,7 +2,7 @@
 //!
 //! [`Risk`] takes commands in arrival order, gives each its place and time, and decides: its
 //! verdict is written into the command, so that a replay never decides anew. What changes its
-//! own state is only a sequenced command ([`Risk::commit`]) or what the book fed back
+//! own state is only a sequenced command (`commit.rs`; [`Risk::replay`] in a recovery) or what the book fed back
 //! ([`Risk::feed_back`]); the checks (`checks.rs`) only read.
 //!
 //! It keeps a shadow of every open order, which is how a client's number finds the order's slot
@@ -188,6 +188,7 @@ impl Risk {
 
     /// Gives a command its place and time, decides, and carries out what it means for risk.
     /// False if the protocol wants it ignored: it gets no place and goes no further.
+    #[inline]
     pub fn sequence(&mut self, command: &mut Command, now_ns: UnixNanos) -> bool {
         if !self.decide(command, now_ns) {
             self.ignored += 1;
@@ -205,9 +206,11 @@ impl Risk {
     }
 
     /// Gives a command its place and time.
+    #[inline]
     fn stamp(&mut self, command: &mut Command, now_ns: UnixNanos) {
-        command.seq = SeqNum(self.last_seq.0 + 1);
-        command.time_ns = now_ns.max(self.last_time_ns);
+        self.last_seq.0 += 1;
+        self.last_time_ns = now_ns.max(self.last_time_ns);
+        (command.seq, command.time_ns) = (self.last_seq, self.last_time_ns);
         if command.verdict != Reject::None {
             self.rejected += 1;
         }

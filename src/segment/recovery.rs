@@ -118,7 +118,7 @@ impl Machine {
         {
             reports.outlet.names = self.dictionary.names();
         }
-        self.risk.commit(command);
+        self.risk.replay(command);
         self.book.apply(command, reports);
         for feedback in reports.outlet.feedback.drain(..) {
             self.risk.feed_back(&feedback);
