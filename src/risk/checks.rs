@@ -155,11 +155,7 @@ impl Risk {
     fn check_exposure(&self, command: &Command, qty: u32, worth: u64) -> Result<(), Reject> {
         let limits = self.limits(command.user);
         let holding = self.exposure.of(command.firm, command.symbol);
-        let worst = if command.side.is_buy() {
-            holding.position + holding.open_buy
-        } else {
-            holding.open_sell - holding.position
-        };
+        let worst = holding.worst(command.side.is_buy());
         if qty > 0 && worst + i64::from(qty) > limits.max_position {
             return Err(Reject::AggregateExposure);
         }

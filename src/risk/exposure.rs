@@ -8,10 +8,18 @@ use crate::order::{FirmId, Price, SymbolId};
 pub(super) struct Holding {
     /// Net shares bought, since the journal began.
     pub position: i64,
-    /// Open shares of buy orders.
-    pub open_buy: i64,
-    /// Open shares of sell orders.
-    pub open_sell: i64,
+    /// Open shares of buy orders, and of sell orders.
+    pub open: [i64; 2],
+}
+
+impl Holding {
+    /// Net shares towards a side if every open order of that side filled. Computed without a
+    /// branch: which side comes next is anybody's guess.
+    #[inline]
+    pub fn worst(&self, buys: bool) -> i64 {
+        let sign = i64::from(buys) * 2 - 1;
+        self.open[usize::from(!buys)] + sign * self.position
+    }
 }
 
 /// Everybody's holdings and open notional.
@@ -50,23 +58,22 @@ impl Exposure {
     /// Shares came to be open at a price.
     #[inline]
     pub fn open(&mut self, firm: FirmId, symbol: SymbolId, buys: bool, qty: u32, price: Price) {
-        let holding = self.of_mut(firm, symbol);
-        *(if buys { &mut holding.open_buy } else { &mut holding.open_sell }) += i64::from(qty);
+        self.of_mut(firm, symbol).open[usize::from(!buys)] += i64::from(qty);
         self.open_notional[firm.index()] += price.notional(qty);
     }
 
     /// Shares are no longer open.
     #[inline]
     pub fn close(&mut self, firm: FirmId, symbol: SymbolId, buys: bool, qty: u32, price: Price) {
-        let holding = self.of_mut(firm, symbol);
-        *(if buys { &mut holding.open_buy } else { &mut holding.open_sell }) -= i64::from(qty);
+        self.of_mut(firm, symbol).open[usize::from(!buys)] -= i64::from(qty);
         self.open_notional[firm.index()] -= price.notional(qty);
     }
 
     /// Shares traded.
     #[inline]
     pub fn fill(&mut self, firm: FirmId, symbol: SymbolId, buys: bool, qty: u32) {
-        self.of_mut(firm, symbol).position += if buys { i64::from(qty) } else { -i64::from(qty) };
+        let sign = i64::from(buys) * 2 - 1;
+        self.of_mut(firm, symbol).position += sign * i64::from(qty);
     }
 
     pub fn add_to(&self, digest: &mut Digest, firms: usize, symbols: usize) {
@@ -75,8 +82,7 @@ impl Exposure {
             for symbol in 0..symbols {
                 let holding = self.of(FirmId(firm as u16), SymbolId(symbol as u16));
                 digest.add(holding.position as u64);
-                digest.add(holding.open_buy as u64);
-                digest.add(holding.open_sell as u64);
+                holding.open.iter().for_each(|open| digest.add(*open as u64));
             }
         }
     }

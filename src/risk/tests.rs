@@ -353,7 +353,7 @@ proptest! {
             for firm in [FirmId(0), FirmId(1)] {
                 let (open_buy, open_sell, notional) = sum_over_book(&pair, firm);
                 let holding = pair.risk.exposure.of(firm, SYMBOL);
-                prop_assert_eq!((holding.open_buy, holding.open_sell), (open_buy, open_sell));
+                prop_assert_eq!(holding.open, [open_buy, open_sell]);
                 prop_assert_eq!(pair.risk.open_notional(firm), notional);
             }
             let positions = [FirmId(0), FirmId(1)].map(|f| pair.risk.position(f, SYMBOL));
