@@ -239,7 +239,8 @@ impl Ladder {
         pools.set_child(leaf, tick, level);
 
         let best = &mut self.best[usize::from(!buys)];
-        if *best == NO_TICK || (if buys { tick > *best } else { tick < *best }) {
+        let better = (buys & (tick > *best)) | (!buys & (tick < *best));
+        if *best == NO_TICK || better {
             *best = tick;
         }
         level

@@ -5,10 +5,11 @@ use crate::order::{CancelReason, Command, OrderFlags, Price, SelfTrade, Side, Sl
 use super::order::NO_LEVEL;
 use super::{Book, Reports};
 
-/// Whether an order that buys (or sells) down to `limit` would trade at `price`.
+/// Whether an order that buys (or sells) down to `limit` would trade at `price`. Without a branch
+/// on the side, which is anybody's guess; the answer is not.
 #[inline]
 fn crosses(buys: bool, limit: Price, price: Price) -> bool {
-    if buys { price <= limit } else { price >= limit }
+    (buys & (price <= limit)) | (!buys & (price >= limit))
 }
 
 impl Book {
