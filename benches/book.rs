@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use millrace::book::{self, Book, Outlet, RingReports};
+use millrace::client::load::Random;
 use millrace::order::{
     Command, CommandKind, Event, Feedback, FirmId, Price, SelfTrade, Side, SymbolId, TimeInForce,
     UserId, UserRefNum,
@@ -119,17 +120,6 @@ fn limits() -> Limits {
     }
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
-    }
-}
-
 /// A price on a side: mostly behind the middle, as deep as the band is wide.
 fn price(random: &mut Random, side: Side) -> Price {
     let depth = 1 + random.below(HALF_WIDTH);
@@ -140,7 +130,7 @@ fn price(random: &mut Random, side: Side) -> Price {
 /// Makes the commands, against a live machine so that moves and cancels name live orders.
 fn generate() -> Vec<Command> {
     let mut machine = Machine::new();
-    let mut random = Random(20_121_212);
+    let mut random = Random::new(20_121_212);
     let mut next_ref = vec![1u32; ACCOUNTS.into()];
     let mut live: Vec<(u16, u32, Side)> = Vec::new();
     let mut commands = Vec::with_capacity(COMMANDS + LIVE);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::Outcome;
-use crate::client::load::{OpenLoop, Tally};
+use crate::client::load::{OpenLoop, Random, Tally};
 use crate::client::{Client, NewOrder, account_query, cancel};
 use crate::config::Config;
 use crate::order::{NANOS_PER_SEC, Price};
@@ -80,23 +80,11 @@ fn configure(dir: &Path) -> Result<Config, Box<dyn std::error::Error>> {
     Ok(config)
 }
 
-/// A small random number generator (xorshift64*): the load is the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
-    }
-}
-
 /// Sends the load on its schedule: buys of 1 to 100 at 10.00 to 100.00, sells of 1 to 10,
 /// cancels, account queries.
 fn trade(arguments: &Arguments, clients: Vec<Client>) -> Result<Tally, Box<dyn std::error::Error>> {
     let mut tally = Tally::default();
-    let mut random = Random(568);
+    let mut random = Random::new(568);
     let mut last_ref = [0u32; SESSIONS as usize];
     let mut load = OpenLoop::new(clients)?;
     let mut progress = Progress::new(arguments.seconds);

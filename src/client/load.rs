@@ -159,3 +159,23 @@ impl OpenLoop {
         self.sessions.iter_mut().try_for_each(|session| session.client.logout())
     }
 }
+
+/// A small random number generator (xorshift64*): a load is the same in every run.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// Starts from a seed above 0.
+    pub fn new(seed: u64) -> Random {
+        assert!(seed > 0, "xorshift stays at 0");
+        Random(seed)
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
+    }
+}

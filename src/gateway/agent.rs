@@ -241,6 +241,12 @@ impl<T: Transport> Gateway<T> {
         for at in self.due_at..end {
             let Some(conn) = self.state.conns[at].as_mut() else { continue };
             let id = conn.id;
+            // Replays are served one after the other: one whose client does not read ends.
+            if conn.chunk.is_some() && conn.session.is_stalled(now_ns) {
+                self.state.counters.dropped_slow.add(1);
+                self.close(id);
+                continue;
+            }
             match conn.session.due(now_ns) {
                 Due::Nothing => {}
                 Due::Heartbeat if conn.mid_message || !conn.control().is_empty() => {}

@@ -29,7 +29,7 @@ impl std::fmt::Debug for Credential {
 pub struct AuthRequest {
     /// Where it came from.
     pub conn: ConnId,
-    /// `None` for a name that nobody has: it takes as long as any other to refuse.
+    /// `None` for a name that nobody has; refusing it costs what a wrong password does.
     pub user: Option<UserId>,
     /// As it stood in the login request.
     pub password: [u8; 10],
@@ -79,7 +79,21 @@ impl Authenticator {
             Some(Credential::Plain(plain)) => equal(&normalize(plain.as_bytes()), &password),
             Some(Credential::Hash(hash)) => PasswordHash::new(hash)
                 .is_ok_and(|hash| hasher().verify_password(&password, &hash).is_ok()),
-            None => false,
+            None => {
+                self.take_as_long(&password);
+                false
+            }
+        }
+    }
+
+    /// Spends on a name that nobody has what a wrong password of a hashed user costs.
+    fn take_as_long(&self, password: &[u8]) {
+        let hash = self.credentials.iter().find_map(|credential| match credential {
+            Credential::Hash(hash) => PasswordHash::new(hash).ok(),
+            Credential::Plain(_) => None,
+        });
+        if let Some(hash) = hash {
+            let _ = std::hint::black_box(hasher().verify_password(password, &hash));
         }
     }
 

@@ -170,7 +170,9 @@ impl State {
         if !conn.mid_message && !conn.control().is_empty() {
             let sent = transport.send(id, conn.control())?;
             conn.control_sent(sent);
-            conn.session.sent(now_ns);
+            if sent > 0 {
+                conn.session.sent(now_ns);
+            }
             if !conn.control().is_empty() {
                 return Ok(true);
             }
@@ -225,8 +227,11 @@ impl State {
         if chunk.failed {
             return Ok(false);
         }
-        *done += transport.send(id, &chunk.bytes[*done..usize::from(chunk.len)])?;
-        conn.session.sent(now_ns);
+        let sent = transport.send(id, &chunk.bytes[*done..usize::from(chunk.len)])?;
+        *done += sent;
+        if sent > 0 {
+            conn.session.sent(now_ns);
+        }
         conn.mid_message = *done < usize::from(chunk.len);
         if conn.mid_message {
             return Ok(true);

@@ -1,6 +1,6 @@
 //! The verdict. Reads everything, changes nothing but the command and the rate counters.
 
-use crate::order::{Command, CommandKind, OrderFlags, Price, Reject, Side, Slot, UnixNanos};
+use crate::order::{Command, CommandKind, OrderFlags, Price, Reject, Side, UnixNanos};
 
 use super::Risk;
 
@@ -173,11 +173,6 @@ impl Risk {
         } else {
             command.price
         }
-    }
-
-    /// Whether a user or symbol may be redefined: only while nothing of it is open.
-    pub fn is_in_use(&self, slot: Slot) -> bool {
-        self.orders.shadows[slot.index()].live
     }
 }
 

@@ -135,6 +135,12 @@ impl Session {
         self.sent_ns = now_ns;
     }
 
+    /// Whether something waits to be sent and the client has taken nothing for as long as it may
+    /// be silent.
+    pub fn is_stalled(&self, now_ns: UnixNanos) -> bool {
+        now_ns.saturating_sub(self.sent_ns) >= self.silence_ns
+    }
+
     /// What the time demands.
     pub fn due(&self, now_ns: UnixNanos) -> Due {
         let silent_ns = now_ns.saturating_sub(self.heard_ns);
@@ -200,6 +206,14 @@ mod tests {
         session.accept(0);
         session.sent(NANOS_PER_SEC * 2);
         assert_eq!(session.due(NANOS_PER_SEC * 2), Due::DropSilent);
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_for_as_long_as_it_may_be_silent_is_stalled() {
+        let mut session = logged_in();
+        session.sent(1);
+        assert!(!session.is_stalled(SILENCE_NS));
+        assert!(session.is_stalled(SILENCE_NS + 1));
     }
 
     #[test]
