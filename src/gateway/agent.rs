@@ -138,9 +138,8 @@ impl<T: Transport> Gateway<T> {
         if budget < state.commands.capacity() {
             state.counters.backpressure.add(1);
         }
-        work += self.transport.poll(state, budget);
+        work += self.transport.poll(state, budget, now_ns);
         state.commands.publish();
-        state.counters.refused.set(self.transport.refused());
         work
     }
 
@@ -162,6 +161,7 @@ impl<T: Transport> Gateway<T> {
             work += 1;
             self.flush(id);
         }
+        self.transport.flush(self.state.now_ns);
         work
     }
 

@@ -2,10 +2,14 @@
 //!
 //! A [`Transport`] moves bytes between connections and the [`Handler`] above it. Received bytes
 //! are handed over where they lie, in order; what the handler leaves comes again with more
-//! behind it. Kernel sockets ([`kernel::KernelTransport`]) are one transport; a TCP stack over
-//! raw frames is another with the same face.
+//! behind it. Kernel sockets ([`kernel::KernelTransport`]) are one transport; TCP over raw frames
+//! ([`tcp::TcpTransport`]) is the other, over any driver that moves frames
+//! ([`frames::FrameDriver`]).
 
+pub mod frames;
 pub mod kernel;
+pub mod packet;
+pub mod tcp;
 
 /// A connection. The generation tells it from an earlier one with the same index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -46,14 +50,17 @@ pub const UNCONSUMED_MAX: usize = 2048;
 
 /// Moves bytes. Nothing here blocks but [`Transport::wait`].
 pub trait Transport {
-    /// Takes in what there is, up to about `budget` bytes, and tells the handler. Returns how
-    /// much was done.
-    fn poll(&mut self, handler: &mut impl Handler, budget: usize) -> usize;
+    /// Takes in what there is, up to about `budget` bytes, and tells the handler. `now_ns` is
+    /// Unix time. Returns how much was done.
+    fn poll(&mut self, handler: &mut impl Handler, budget: usize, now_ns: u64) -> usize;
 
     /// Sends what it can of `bytes`, in order. Returns how many were taken; fewer than given
     /// means to wait for [`Handler::writable`]. Fails if the connection is gone, which the
     /// handler is told in the next poll.
     fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Result<usize, Close>;
+
+    /// Lets go of what was sent and may still wait for company: the end of a turn.
+    fn flush(&mut self, _now_ns: u64) {}
 
     /// Closes a connection; what was sent before still arrives if it can.
     fn close(&mut self, conn: ConnId);
@@ -64,6 +71,46 @@ pub trait Transport {
     /// Connections there can be at once.
     fn connections_max(&self) -> usize;
 
-    /// Connections refused because there were too many.
-    fn refused(&self) -> u64;
+    /// Connections closed by this side whose end is still under way, which further polls bring
+    /// on.
+    fn closing(&mut self) -> usize {
+        0
+    }
+
+    /// What was counted since the start.
+    fn counts(&mut self) -> Counts;
 }
+
+/// Values of [`COUNTERS`].
+pub type Counts = [u64; COUNTERS.len()];
+
+/// What TCP over frames counts; kernel sockets count the first only.
+pub(crate) const STACK_COUNTERS: [&str; 12] = [
+    "refused",
+    "frames_foreign",
+    "frames_malformed",
+    "frames_fragments",
+    "frames_bad_checksum",
+    "syns",
+    "admitted",
+    "segments_unknown",
+    "resets_in",
+    "resets_ignored",
+    "resets_out",
+    "replies_lost",
+];
+
+/// What transports count: the stack's, then the driver's.
+pub const COUNTERS: [&str; STACK_COUNTERS.len() + frames::STATISTICS.len()] = {
+    let mut all = [""; STACK_COUNTERS.len() + frames::STATISTICS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < STACK_COUNTERS.len() {
+            STACK_COUNTERS[at]
+        } else {
+            frames::STATISTICS[at - STACK_COUNTERS.len()]
+        };
+        at += 1;
+    }
+    all
+};

@@ -9,7 +9,7 @@ mod socket;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use super::{Close, ConnId, Handler, Transport, UNCONSUMED_MAX};
+use super::{COUNTERS, Close, ConnId, Counts, Handler, Transport, UNCONSUMED_MAX};
 use epoll::{Epoll, Ready};
 
 /// Connections read without asking epoll first.
@@ -247,7 +247,7 @@ impl KernelTransport {
 }
 
 impl Transport for KernelTransport {
-    fn poll(&mut self, handler: &mut impl Handler, budget: usize) -> usize {
+    fn poll(&mut self, handler: &mut impl Handler, budget: usize, _now_ns: u64) -> usize {
         let mut budget = budget;
         let mut work = 0;
         while let Some(index) = self.broken.pop() {
@@ -296,7 +296,9 @@ impl Transport for KernelTransport {
         self.conns.len()
     }
 
-    fn refused(&self) -> u64 {
-        self.refused
+    fn counts(&mut self) -> Counts {
+        let mut counts = [0; COUNTERS.len()];
+        counts[0] = self.refused;
+        counts
     }
 }

@@ -1,0 +1,119 @@
+//! TCP over frames: a [`Transport`] on top of any [`FrameDriver`].
+//!
+//! In front stands admission, which remembers nothing of a peer until it has proved that it
+//! receives what is sent to it ([`cookie`]). Behind it each connection is a smoltcp socket in a
+//! set of its own, found by its 4-tuple ([`table`]) and woken by its deadline ([`timers`]), so
+//! that a frame costs the same with ten connections and with ten thousand. All memory is taken
+//! at the start.
+
+mod admission;
+mod conn;
+mod cookie;
+mod deliver;
+mod device;
+mod stack;
+mod table;
+mod timers;
+
+use std::net::SocketAddrV4;
+
+use super::frames::{FrameDriver, STATISTICS};
+use super::{COUNTERS, Close, ConnId, Counts, Handler, Transport};
+use conn::{Buffers, Phase};
+use stack::Stack;
+
+/// What a TCP transport is sized by.
+#[derive(Clone, Debug)]
+pub struct TcpSetup {
+    /// Where it listens, in order.
+    pub listen: Vec<SocketAddrV4>,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// Bytes received and not yet taken, for each connection; at most 65,535, the largest window
+    /// without scaling.
+    pub receive_bytes: usize,
+    /// Bytes given to send and not yet acknowledged, for each connection.
+    pub transmit_bytes: usize,
+}
+
+/// TCP over the frames of a driver.
+pub struct TcpTransport<D> {
+    driver: D,
+    stack: Stack,
+    driver_counts: [u64; STATISTICS.len()],
+}
+
+impl<D: FrameDriver> TcpTransport<D> {
+    /// Listens. Every buffer is allocated here.
+    pub fn new(driver: D, setup: &TcpSetup) -> TcpTransport<D> {
+        let buffers = Buffers {
+            receive: setup.receive_bytes.clamp(super::UNCONSUMED_MAX, u16::MAX.into()),
+            transmit: setup.transmit_bytes.max(1024),
+        };
+        let capabilities = driver.capabilities();
+        let stack = Stack::new(&setup.listen, setup.connections_max, buffers, capabilities);
+        TcpTransport { driver, stack, driver_counts: [0; STATISTICS.len()] }
+    }
+
+    /// The driver.
+    pub fn driver(&mut self) -> &mut D {
+        &mut self.driver
+    }
+
+    /// Connections that are not free, those that are ending included.
+    pub fn connections(&self) -> usize {
+        self.stack.connections()
+    }
+
+    /// The earliest time at which something is due without a frame coming in.
+    pub fn next_due_ns(&self) -> Option<u64> {
+        self.stack.next_due_ns()
+    }
+}
+
+impl<D: FrameDriver> Transport for TcpTransport<D> {
+    fn poll(&mut self, handler: &mut impl Handler, budget: usize, now_ns: u64) -> usize {
+        let TcpTransport { driver, stack, .. } = self;
+        stack.set_time(now_ns);
+        let frames = driver.receive(now_ns, |frame| stack.receive(frame));
+        stack.wake_due();
+        frames + stack.deliver(handler, budget)
+    }
+
+    fn send(&mut self, id: ConnId, bytes: &[u8]) -> Result<usize, Close> {
+        self.stack.send(id, bytes)
+    }
+
+    fn flush(&mut self, now_ns: u64) {
+        self.stack.flush(&mut self.driver);
+        self.driver.flush(now_ns);
+    }
+
+    fn close(&mut self, id: ConnId) {
+        self.stack.close(id);
+    }
+
+    fn wait(&mut self, timeout_us: u32) {
+        let timeout_us = timeout_us.min(self.stack.idle_us());
+        if timeout_us > 0 {
+            self.driver.wait(timeout_us);
+        }
+    }
+
+    fn connections_max(&self) -> usize {
+        self.stack.conns.len()
+    }
+
+    fn closing(&mut self) -> usize {
+        self.stack.conns.iter().filter(|conn| conn.phase == Phase::Closing).count()
+    }
+
+    fn counts(&mut self) -> Counts {
+        let mut counts = [0; COUNTERS.len()];
+        let own = self.stack.counts.in_order();
+        counts[..own.len()].copy_from_slice(&own);
+        self.driver_counts = self.driver.statistics();
+        counts[own.len()..].copy_from_slice(&self.driver_counts);
+        counts
+    }
+}

@@ -1,0 +1,377 @@
+//! The connections, and the way of a frame to one of them.
+
+use std::collections::VecDeque;
+use std::net::SocketAddrV4;
+
+use smoltcp::socket::tcp::State;
+
+use super::super::frames::{BURST, Capabilities, FrameDriver};
+use super::super::packet::write::{BARE_BYTES_MAX, Bare, bare};
+use super::super::packet::{Dropped, LINK_BYTES_MAX, Link, Segment, flags, parse};
+use super::super::{Close, ConnId, STACK_COUNTERS};
+use super::conn::{Buffers, Conn, Phase};
+use super::cookie::Cookies;
+use super::device::{ANSWER_BYTES_MAX, Answer};
+use super::table::Table;
+use super::timers::Timers;
+
+/// Bytes of the longest frame kept to be sent at the end of the turn.
+const REPLY_BYTES_MAX: usize = LINK_BYTES_MAX + ANSWER_BYTES_MAX;
+/// Such frames in one turn; a frame that came in asks for one at most.
+const REPLIES_MAX: usize = BURST;
+const _: () = assert!(REPLY_BYTES_MAX >= BARE_BYTES_MAX);
+
+macro_rules! counts {
+    ($($field:ident),* $(,)?) => {
+        /// What the stack counts, in the order of [`STACK_COUNTERS`].
+        #[derive(Default)]
+        pub(super) struct Counts { $(pub $field: u64),* }
+        impl Counts {
+            pub fn in_order(&self) -> [u64; STACK_COUNTERS.len()] {
+                [$(self.$field),*]
+            }
+        }
+    };
+}
+
+counts! {
+    refused, foreign, malformed, fragments, checksums, syns, admitted, unknown,
+    resets_in, resets_ignored, resets_out, replies_lost,
+}
+
+struct Reply {
+    frame: [u8; REPLY_BYTES_MAX],
+    len: usize,
+}
+
+pub(super) struct Stack {
+    pub(super) conns: Vec<Conn>,
+    pub(super) listen: Vec<SocketAddrV4>,
+    pub(super) table: Table,
+    pub(super) free: Vec<u32>,
+    /// In TIME-WAIT, oldest first, with the generation they had.
+    time_wait: VecDeque<(u32, u32)>,
+    pub(super) cookies: Cookies,
+    timers: Timers,
+    /// Connections with something to tell the handler.
+    pub(super) touched: Vec<u32>,
+    /// Those being told now.
+    pub(super) telling: Vec<u32>,
+    /// Connections that may have something to send.
+    pending: Vec<u32>,
+    /// Those being sent for now.
+    sending: Vec<u32>,
+    replies: Vec<Reply>,
+    answer: Answer,
+    capabilities: Capabilities,
+    buffers: Buffers,
+    /// Time that never goes back: Unix time, plus what that went back by.
+    time_ns: u64,
+    behind_ns: u64,
+    pub(super) counts: Counts,
+}
+
+impl Stack {
+    pub fn new(
+        listen: &[SocketAddrV4],
+        connections_max: usize,
+        buffers: Buffers,
+        capabilities: Capabilities,
+    ) -> Stack {
+        Stack {
+            conns: (0..connections_max).map(|_| Conn::new(buffers, capabilities.mtu)).collect(),
+            listen: listen.to_vec(),
+            table: Table::new(connections_max),
+            free: (0..connections_max as u32).rev().collect(),
+            time_wait: VecDeque::with_capacity(connections_max),
+            cookies: Cookies::new(),
+            timers: Timers::new(connections_max),
+            touched: Vec::with_capacity(connections_max),
+            telling: Vec::with_capacity(connections_max),
+            pending: Vec::with_capacity(connections_max),
+            sending: Vec::with_capacity(connections_max),
+            replies: Vec::with_capacity(REPLIES_MAX),
+            answer: Answer::new(),
+            capabilities,
+            buffers,
+            time_ns: 0,
+            behind_ns: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Sets the time. A clock that is set back does not hold up what waits for it.
+    pub fn set_time(&mut self, now_ns: u64) {
+        if now_ns + self.behind_ns < self.time_ns {
+            self.behind_ns = self.time_ns - now_ns;
+        }
+        self.time_ns = now_ns + self.behind_ns;
+    }
+
+    pub(super) fn now_us(&self) -> u64 {
+        self.time_ns / 1000
+    }
+
+    pub(super) fn now_ns(&self) -> u64 {
+        self.time_ns
+    }
+
+    pub(super) fn mtu(&self) -> usize {
+        self.capabilities.mtu
+    }
+
+    /// The window a connection begins with.
+    pub(super) fn window(&self) -> u16 {
+        u16::try_from(self.buffers.receive).unwrap_or(u16::MAX)
+    }
+
+    pub fn connections(&self) -> usize {
+        self.conns.len() - self.free.len()
+    }
+
+    pub fn next_due_ns(&self) -> Option<u64> {
+        if !self.pending.is_empty() || !self.touched.is_empty() {
+            return Some(self.time_ns.saturating_sub(self.behind_ns));
+        }
+        self.timers.next_us().map(|at| (at * 1000).saturating_sub(self.behind_ns))
+    }
+
+    /// Microseconds until something is due without a frame coming in.
+    pub fn idle_us(&self) -> u32 {
+        if !self.touched.is_empty() || !self.pending.is_empty() {
+            return 0;
+        }
+        let left = self.timers.next_us().map_or(u64::MAX, |at| at.saturating_sub(self.now_us()));
+        u32::try_from(left).unwrap_or(u32::MAX)
+    }
+
+    /// One frame from the driver.
+    #[inline]
+    pub fn receive(&mut self, frame: &mut [u8]) {
+        let segment = match parse(frame) {
+            Ok(segment) => segment,
+            Err(Dropped::Foreign) => return self.counts.foreign += 1,
+            Err(Dropped::Fragment) => return self.counts.fragments += 1,
+            Err(_) => return self.counts.malformed += 1,
+        };
+        if !self.capabilities.verifies_checksums && !segment.checksums_are_right(frame) {
+            self.counts.checksums += 1;
+            return;
+        }
+        let link = Link::answering(&frame[..segment.ip]);
+        match self.table.find(&segment.tuple) {
+            Some(index) => self.known(index, &segment, link, frame),
+            None => self.stranger(&segment, link, frame),
+        }
+    }
+
+    /// A segment of a connection.
+    #[inline]
+    pub(super) fn known(&mut self, index: u32, segment: &Segment, link: Link, frame: &mut [u8]) {
+        let now_us = self.now_us();
+        let conn = &mut self.conns[index as usize];
+        if segment.flags & (flags::SYN | flags::RST) != 0 {
+            return self.known_by_control(index, segment, link, frame);
+        }
+        conn.link = link;
+        conn.receive(segment, frame, &mut self.answer, now_us);
+        self.after_segment(index);
+    }
+
+    /// What follows from a segment that a connection took in.
+    #[inline]
+    fn after_segment(&mut self, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        if let Some((packet, sent)) = self.answer.take() {
+            conn.sent = sent;
+            let link = conn.link;
+            keep(&mut self.replies, &mut self.counts, link.bytes(), packet);
+        }
+        if conn.phase == Phase::Closing && !conn.waits && conn.state() == State::TimeWait {
+            conn.waits = true;
+            let stale = |(index, generation): &(u32, u32)| {
+                self.conns[*index as usize].generation != *generation
+            };
+            while self.time_wait.front().is_some_and(stale) {
+                self.time_wait.pop_front();
+            }
+            let generation = self.conns[index as usize].generation;
+            self.time_wait.push_back((index, generation));
+        }
+        self.touch(index);
+        self.pend(index);
+    }
+
+    /// SYN and RST for a connection: RFC 5961, sections 3 and 4.
+    fn known_by_control(&mut self, index: u32, segment: &Segment, link: Link, frame: &mut [u8]) {
+        let now_us = self.now_us();
+        let conn = &mut self.conns[index as usize];
+        if segment.has(flags::SYN) {
+            // A port used again before its last connection's end was forgotten here.
+            if conn.waits && !segment.has(flags::ACK) && !segment.has(flags::RST) {
+                self.forget(index);
+                return self.stranger(segment, link, frame);
+            }
+            return self.challenge(index);
+        }
+        let expected = conn.expected();
+        if segment.seq == expected {
+            self.counts.resets_in += 1;
+            conn.receive(segment, frame, &mut self.answer, now_us);
+            return self.after_segment(index);
+        }
+        self.counts.resets_ignored += 1;
+        if segment.seq.wrapping_sub(expected) < u32::from(u16::MAX) {
+            self.challenge(index);
+        }
+    }
+
+    /// Tells the peer where this side stands; a peer that is no longer there answers with a
+    /// reset that is right.
+    fn challenge(&mut self, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        let (tuple, link, ack) = (conn.tuple, conn.link, conn.expected());
+        let window = conn.socket().recv_capacity() - conn.socket().recv_queue();
+        let seq = conn.sent.next;
+        let window = u16::try_from(window).unwrap_or(u16::MAX);
+        self.reply(&link, &Bare { tuple, seq, ack, flags: flags::ACK, window, mss: None });
+    }
+
+    /// Keeps a segment without payload to be sent at the end of the turn.
+    pub(super) fn reply(&mut self, link: &Link, segment: &Bare) {
+        if self.replies.len() == REPLIES_MAX {
+            self.counts.replies_lost += 1;
+            return;
+        }
+        let mut reply = Reply { frame: [0; REPLY_BYTES_MAX], len: 0 };
+        reply.len = bare(link, segment, &mut reply.frame);
+        self.replies.push(reply);
+    }
+
+    #[inline]
+    pub(super) fn touch(&mut self, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        if !conn.touched {
+            conn.touched = true;
+            self.touched.push(index);
+        }
+    }
+
+    #[inline]
+    pub(super) fn pend(&mut self, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        if !conn.pending {
+            conn.pending = true;
+            self.pending.push(index);
+        }
+    }
+
+    /// Looks at connections whose deadline has come.
+    pub fn wake_due(&mut self) {
+        let now_us = self.now_us();
+        while let Some(index) = self.timers.due(now_us) {
+            if self.conns[index as usize].end_linger(now_us) {
+                self.touch(index);
+            }
+            self.pend(index);
+        }
+    }
+
+    /// The handler's connection, if it still is.
+    pub(super) fn open_conn(&mut self, id: ConnId) -> Option<&mut Conn> {
+        let conn = self.conns.get_mut(id.index as usize)?;
+        (conn.generation == id.generation && conn.phase == Phase::Open).then_some(conn)
+    }
+
+    #[inline]
+    pub fn send(&mut self, id: ConnId, bytes: &[u8]) -> Result<usize, Close> {
+        let conn = self.open_conn(id).ok_or(Close)?;
+        let sent = conn.socket().send_slice(bytes).map_err(|_| Close)?;
+        conn.blocked = sent < bytes.len();
+        self.pend(id.index);
+        Ok(sent)
+    }
+
+    pub fn close(&mut self, id: ConnId) {
+        let now_us = self.now_us();
+        if let Some(conn) = self.open_conn(id) {
+            conn.close(now_us);
+            conn.discard();
+            self.pend(id.index);
+        }
+    }
+
+    /// Writes what connections have to send, then the replies, as far as the driver has room.
+    #[inline]
+    pub fn flush(&mut self, driver: &mut impl FrameDriver) {
+        let now_us = self.now_us();
+        std::mem::swap(&mut self.pending, &mut self.sending);
+        for at in 0..self.sending.len() {
+            let index = self.sending[at];
+            let conn = &mut self.conns[index as usize];
+            conn.pending = false;
+            conn.send(driver, now_us);
+            if conn.phase == Phase::Closing && conn.state() == State::Closed {
+                self.forget(index);
+                continue;
+            }
+            let deadline = conn.deadline_us(now_us);
+            if deadline.is_some_and(|at| at <= now_us) {
+                // The driver has no room: again in the next turn.
+                self.pend(index);
+            } else {
+                self.timers.set(index, deadline);
+            }
+        }
+        self.sending.clear();
+        let room = driver.room().min(self.replies.len());
+        self.counts.replies_lost += (self.replies.len() - room) as u64;
+        for reply in &self.replies[..room] {
+            driver.transmit(reply.len, |frame| frame.copy_from_slice(&reply.frame[..reply.len]));
+        }
+        self.replies.clear();
+    }
+
+    /// Makes a connection free.
+    pub(super) fn forget(&mut self, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        if conn.phase == Phase::Free {
+            return;
+        }
+        conn.phase = Phase::Free;
+        conn.generation = conn.generation.wrapping_add(1);
+        let tuple = conn.tuple;
+        self.table.remove(&tuple);
+        self.timers.set(index, None);
+        self.free.push(index);
+    }
+
+    /// Whether [`Stack::take_free`] may find one.
+    pub(super) fn has_room(&self) -> bool {
+        !self.free.is_empty() || !self.time_wait.is_empty()
+    }
+
+    /// A free connection: one that is in nobody's way, or the one longest in TIME-WAIT.
+    pub(super) fn take_free(&mut self) -> Option<u32> {
+        while self.free.is_empty() {
+            let (index, generation) = self.time_wait.pop_front()?;
+            let conn = &self.conns[index as usize];
+            if conn.generation == generation && conn.phase == Phase::Closing {
+                self.forget(index);
+            }
+        }
+        self.free.pop()
+    }
+}
+
+/// Keeps a packet to be sent at the end of the turn.
+fn keep(replies: &mut Vec<Reply>, counts: &mut Counts, link: &[u8], packet: &[u8]) {
+    if replies.len() == REPLIES_MAX {
+        counts.replies_lost += 1;
+        return;
+    }
+    let mut reply = Reply { frame: [0; REPLY_BYTES_MAX], len: link.len() + packet.len() };
+    reply.frame[..link.len()].copy_from_slice(link);
+    reply.frame[link.len()..reply.len].copy_from_slice(packet);
+    replies.push(reply);
+}

@@ -1,0 +1,1 @@
+//! Connections come and go.

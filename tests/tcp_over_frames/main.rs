@@ -1,0 +1,8 @@
+//! TCP over frames in one process, on a virtual clock: streams under faults for many seeds, and
+//! hand-made segments for what no kernel sends.
+
+mod churn;
+mod host;
+mod segments;
+mod server;
+mod streams;
