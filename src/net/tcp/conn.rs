@@ -11,7 +11,7 @@ use smoltcp::wire::{HardwareAddress, IpCidr};
 use super::super::frames::FrameDriver;
 use super::super::packet::write::{BARE_BYTES_MAX, Bare, bare};
 use super::super::packet::{Link, Segment, Tuple, flags};
-use super::device::{Answer, Egress, Ingress, Sent};
+use super::device::{Answer, Egress, Ingress, Numbers, sequence_number};
 
 /// How long an acknowledgment waits for data to go with.
 const ACK_DELAY: Duration = Duration::from_millis(5);
@@ -61,12 +61,10 @@ pub(super) struct Conn {
     pub waits: bool,
     /// When a connection that does not open or end is reset.
     linger_until_us: Option<u64>,
-    /// The wire's sequence numbers less smoltcp's.
-    delta: u32,
+    pub numbers: Numbers,
     /// The peer's initial sequence number, and the bytes taken since.
     irs: u32,
     taken: u32,
-    pub sent: Sent,
     mtu: usize,
 }
 
@@ -77,7 +75,8 @@ fn instant(now_us: u64) -> Instant {
 /// An interface that has one address.
 fn interface(address: Ipv4Addr, mtu: usize, now: Instant) -> Interface {
     let mut answer = Answer::new();
-    let mut device = Ingress { packet: None, answer: &mut answer, delta: 0, mtu };
+    let mut numbers = Numbers::default();
+    let mut device = Ingress { packet: None, answer: &mut answer, numbers: &mut numbers, mtu };
     let mut interface = Interface::new(Config::new(HardwareAddress::Ip), &mut device, now);
     interface.update_ip_addrs(|addresses| {
         addresses.push(IpCidr::new(address.into(), 32)).expect("the first of at least one");
@@ -112,10 +111,9 @@ impl Conn {
             blocked: false,
             waits: false,
             linger_until_us: None,
-            delta: 0,
+            numbers: Numbers::default(),
             irs: 0,
             taken: 0,
-            sent: Sent::default(),
             mtu,
         }
     }
@@ -135,7 +133,8 @@ impl Conn {
         self.tuple = segment.tuple;
         self.link = link;
         self.port = port;
-        (self.phase, self.delta, self.irs, self.taken) = (Phase::New, 0, irs, 0);
+        (self.phase, self.irs, self.taken) = (Phase::New, irs, 0);
+        self.numbers = Numbers::default();
         (self.blocked, self.waits) = (false, false);
         self.linger_until_us = Some(now_us + LINGER_US);
         let local = segment.tuple.local;
@@ -160,13 +159,12 @@ impl Conn {
         let packet = &frame[Link::EMPTY.bytes().len()..length];
         let mut none = Answer::new();
         self.process(packet, &mut none, now_us);
-        // The SYN-ACK goes nowhere: the peer has it already.
-        let mut syn_ack = Answer::new();
-        let mut device =
-            Ingress { packet: None, answer: &mut syn_ack, delta: 0, mtu: self.mtu };
+        // The SYN-ACK goes nowhere, the peer has it already: its number is what is wanted.
+        let (mut syn_ack, mtu, numbers) = (Answer::new(), self.mtu, &mut self.numbers);
+        let mut device = Ingress { packet: None, answer: &mut syn_ack, numbers, mtu };
         self.interface.poll_egress(instant(now_us), &mut device, &mut self.sockets);
-        self.delta = isn.wrapping_sub(syn_ack.sent.next.wrapping_sub(1));
-        self.sent = Sent { next: isn.wrapping_add(1), ack: segment.seq };
+        let begun_at = syn_ack.take().map_or(0, sequence_number);
+        self.numbers = Numbers { delta: isn.wrapping_sub(begun_at), next: isn.wrapping_add(1) };
     }
 
     /// The handler's from now on.
@@ -198,14 +196,14 @@ impl Conn {
         answer: &mut Answer,
         now_us: u64,
     ) {
-        let ack = segment.ack.wrapping_sub(self.delta);
+        let ack = segment.ack.wrapping_sub(self.numbers.delta);
         frame[segment.tcp + 8..segment.tcp + 12].copy_from_slice(&ack.to_be_bytes());
         self.process(&frame[segment.ip..segment.end], answer, now_us);
     }
 
     fn process(&mut self, packet: &[u8], answer: &mut Answer, now_us: u64) {
-        let (delta, mtu) = (self.delta, self.mtu);
-        let mut device = Ingress { packet: Some(packet), answer, delta, mtu };
+        let (numbers, mtu) = (&mut self.numbers, self.mtu);
+        let mut device = Ingress { packet: Some(packet), answer, numbers, mtu };
         self.interface.poll_ingress_single(instant(now_us), &mut device, &mut self.sockets);
     }
 
@@ -213,13 +211,11 @@ impl Conn {
     #[inline]
     pub fn send(&mut self, driver: &mut impl FrameDriver, now_us: u64) {
         let fills_checksums = driver.capabilities().fills_checksums;
-        let mut sent = None;
         for _ in 0..PACKETS_MAX {
             let mut device = Egress {
                 driver,
                 link: &self.link,
-                delta: self.delta,
-                sent: &mut sent,
+                numbers: &mut self.numbers,
                 mtu: self.mtu,
                 fills_checksums,
             };
@@ -230,9 +226,6 @@ impl Conn {
             if result == PollResult::None || queue < 500 {
                 break;
             }
-        }
-        if let Some(sent) = sent {
-            self.sent = sent;
         }
     }
 

@@ -7,7 +7,7 @@ use smoltcp::phy::{self, ChecksumCapabilities, Device, DeviceCapabilities, Mediu
 use smoltcp::time::Instant;
 
 use super::super::frames::FrameDriver;
-use super::super::packet::{IPV4_BYTES, Link, complete_tcp};
+use super::super::packet::{IPV4_BYTES, Link, complete_tcp, flags};
 
 /// Offset of the sequence number in an IPv4 packet without options.
 const SEQ: usize = IPV4_BYTES + 4;
@@ -23,35 +23,51 @@ pub(super) fn capabilities(mtu: usize) -> DeviceCapabilities {
     capabilities
 }
 
-/// What stands in a connection's outgoing segments.
+/// What a connection's outgoing segments need beside what smoltcp writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sent {
-    /// Behind the highest sequence number sent, on the wire.
+pub(super) struct Numbers {
+    /// The wire's sequence numbers less smoltcp's.
+    pub delta: u32,
+    /// The highest sequence number sent and one more, on the wire.
     pub next: u32,
-    /// The last acknowledgment number.
-    pub ack: u32,
+}
+
+/// The sequence number of an IPv4 packet without options.
+pub(super) fn sequence_number(packet: &[u8]) -> u32 {
+    u32::from_be_bytes(packet[SEQ..SEQ + 4].try_into().expect("four bytes"))
 }
 
 /// Puts the wire's sequence number on a packet smoltcp wrote, and its checksums.
+///
+/// smoltcp goes back in its sequence numbers when it sends again, and so do its bare
+/// acknowledgments then, which a peer that is further drops unread: if both ends do that, they
+/// wait for each other for ever. RFC 9293, 3.10.7.4, has SND.NXT there.
 #[inline]
-fn put_on_wire(packet: &mut [u8], delta: u32, checksums: bool) -> Sent {
-    let be32 = |at: usize| u32::from_be_bytes(packet[at..at + 4].try_into().expect("four bytes"));
-    let (seq, ack) = (be32(SEQ).wrapping_add(delta), be32(SEQ + 4));
+fn put_on_wire(packet: &mut [u8], numbers: &mut Numbers, checksums: bool) {
+    let mut seq = sequence_number(packet).wrapping_add(numbers.delta);
+    let header = usize::from(packet[IPV4_BYTES + 12] >> 4) * 4;
+    let bits = packet[IPV4_BYTES + 13];
+    let controls = u32::from((bits & (flags::SYN | flags::FIN)).count_ones());
+    let length = (packet.len() - IPV4_BYTES - header) as u32 + controls;
+    let ahead = |a: u32, b: u32| (a.wrapping_sub(b) as i32) > 0;
+    if length == 0 && bits & flags::RST == 0 && ahead(numbers.next, seq) {
+        seq = numbers.next;
+    }
+    let end = seq.wrapping_add(length);
+    if ahead(end, numbers.next) {
+        numbers.next = end;
+    }
     packet[SEQ..SEQ + 4].copy_from_slice(&seq.to_be_bytes());
     if checksums {
         complete_tcp(packet);
     }
-    let header = usize::from(packet[IPV4_BYTES + 12] >> 4) * 4;
-    let payload = (packet.len() - IPV4_BYTES - header) as u32;
-    let controls = u32::from((packet[IPV4_BYTES + 13] & 0x03).count_ones());
-    Sent { next: seq.wrapping_add(payload + controls), ack }
 }
 
 /// One packet in; what smoltcp answers at once is kept aside.
 pub(super) struct Ingress<'a> {
     pub packet: Option<&'a [u8]>,
     pub answer: &'a mut Answer,
-    pub delta: u32,
+    pub numbers: &'a mut Numbers,
     pub mtu: usize,
 }
 
@@ -59,18 +75,17 @@ pub(super) struct Ingress<'a> {
 pub(super) struct Answer {
     bytes: [u8; ANSWER_BYTES_MAX],
     len: usize,
-    pub sent: Sent,
 }
 
 impl Answer {
     pub fn new() -> Answer {
-        Answer { bytes: [0; ANSWER_BYTES_MAX], len: 0, sent: Sent::default() }
+        Answer { bytes: [0; ANSWER_BYTES_MAX], len: 0 }
     }
 
     /// The packet, if there is one.
-    pub fn take(&mut self) -> Option<(&[u8], Sent)> {
+    pub fn take(&mut self) -> Option<&[u8]> {
         let len = std::mem::take(&mut self.len);
-        (len > 0).then(|| (&self.bytes[..len], self.sent))
+        (len > 0).then(|| &self.bytes[..len])
     }
 }
 
@@ -84,7 +99,7 @@ impl phy::RxToken for Packet<'_> {
 
 pub(super) struct AnswerToken<'a> {
     answer: &'a mut Answer,
-    delta: u32,
+    numbers: &'a mut Numbers,
 }
 
 impl phy::TxToken for AnswerToken<'_> {
@@ -95,7 +110,7 @@ impl phy::TxToken for AnswerToken<'_> {
         }
         let packet = &mut self.answer.bytes[..len];
         let result = f(packet);
-        self.answer.sent = put_on_wire(packet, self.delta, true);
+        put_on_wire(packet, self.numbers, true);
         self.answer.len = len;
         result
     }
@@ -113,11 +128,11 @@ impl Device for Ingress<'_> {
 
     fn receive(&mut self, _: Instant) -> Option<(Packet<'_>, AnswerToken<'_>)> {
         let packet = Packet(self.packet.take()?);
-        Some((packet, AnswerToken { answer: self.answer, delta: self.delta }))
+        Some((packet, AnswerToken { answer: self.answer, numbers: self.numbers }))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<AnswerToken<'_>> {
-        Some(AnswerToken { answer: self.answer, delta: self.delta })
+        Some(AnswerToken { answer: self.answer, numbers: self.numbers })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -129,8 +144,7 @@ impl Device for Ingress<'_> {
 pub(super) struct Egress<'a, D> {
     pub driver: &'a mut D,
     pub link: &'a Link,
-    pub delta: u32,
-    pub sent: &'a mut Option<Sent>,
+    pub numbers: &'a mut Numbers,
     pub mtu: usize,
     pub fills_checksums: bool,
 }
@@ -153,8 +167,7 @@ impl<D: FrameDriver> Device for Egress<'_, D> {
         (self.driver.room() > 0).then(|| TransmitToken {
             driver: self.driver,
             link: self.link,
-            delta: self.delta,
-            sent: self.sent,
+            numbers: self.numbers,
             fills_checksums: self.fills_checksums,
         })
     }
@@ -168,22 +181,20 @@ impl<D: FrameDriver> Device for Egress<'_, D> {
 pub(super) struct TransmitToken<'a, D> {
     driver: &'a mut D,
     link: &'a Link,
-    delta: u32,
-    sent: &'a mut Option<Sent>,
+    numbers: &'a mut Numbers,
     fills_checksums: bool,
 }
 
 impl<D: FrameDriver> phy::TxToken for TransmitToken<'_, D> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         let link = self.link.bytes();
-        let (delta, checksums) = (self.delta, !self.fills_checksums);
-        let (result, sent) = self.driver.transmit(link.len() + len, |frame| {
+        let (numbers, checksums) = (self.numbers, !self.fills_checksums);
+        self.driver.transmit(link.len() + len, |frame| {
             frame[..link.len()].copy_from_slice(link);
             let packet = &mut frame[link.len()..];
             let result = f(packet);
-            (result, put_on_wire(packet, delta, checksums))
-        });
-        *self.sent = Some(sent);
-        result
+            put_on_wire(packet, numbers, checksums);
+            result
+        })
     }
 }

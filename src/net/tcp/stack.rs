@@ -182,8 +182,7 @@ impl Stack {
     #[inline]
     fn after_segment(&mut self, index: u32) {
         let conn = &mut self.conns[index as usize];
-        if let Some((packet, sent)) = self.answer.take() {
-            conn.sent = sent;
+        if let Some(packet) = self.answer.take() {
             let link = conn.link;
             keep(&mut self.replies, &mut self.counts, link.bytes(), packet);
         }
@@ -232,7 +231,7 @@ impl Stack {
         let conn = &mut self.conns[index as usize];
         let (tuple, link, ack) = (conn.tuple, conn.link, conn.expected());
         let window = conn.socket().recv_capacity() - conn.socket().recv_queue();
-        let seq = conn.sent.next;
+        let seq = conn.numbers.next;
         let window = u16::try_from(window).unwrap_or(u16::MAX);
         self.reply(&link, &Bare { tuple, seq, ack, flags: flags::ACK, window, mss: None });
     }
