@@ -26,14 +26,12 @@ pub(super) enum Check {
     Unknown,
 }
 
-/// Gives out and recognizes cookies: 13 bits that depend on the peer's sequence number too, 16
-/// that do not, 2 for the segment size, 1 for the period.
+/// Gives out and recognizes cookies. From the top: the low 16 bits of the peer's initial
+/// sequence number under 16 secret bits, 13 more secret bits, 2 for the segment size, 1 for the
+/// period. A window below 64 KiB makes those 16 bits tell the first segment from any later one.
 pub(super) struct Cookies {
     secret: RandomState,
 }
-
-const WITH_SEQUENCE: u32 = 0xfff8_0000;
-const WITHOUT_SEQUENCE: u32 = !WITH_SEQUENCE;
 
 impl Cookies {
     /// With a secret of its own, from the system's random numbers.
@@ -41,18 +39,12 @@ impl Cookies {
         Cookies { secret: RandomState::new() }
     }
 
-    /// SipHash over both ends, the peer's sequence number, the period and the segment size. So
-    /// the sequence numbers of two connections tell nothing of each other (RFC 6528).
-    fn hash(&self, tuple: &Tuple, irs: Option<u32>, period: u64, size: usize) -> u32 {
+    /// The cookie of a peer whose initial sequence number ends in 16 zero bits. SipHash over both
+    /// ends: the numbers of two connections tell nothing of each other (RFC 6528).
+    fn base(&self, tuple: &Tuple, period: u64, size: usize) -> u32 {
         let mut hasher = self.secret.build_hasher();
-        (tuple, irs, period, size).hash(&mut hasher);
-        hasher.finish() as u32
-    }
-
-    fn cookie(&self, tuple: &Tuple, irs: u32, period: u64, size: usize) -> u32 {
-        let with = self.hash(tuple, Some(irs), period, size) & WITH_SEQUENCE;
-        let without = self.hash(tuple, None, period, size) & WITHOUT_SEQUENCE & !7;
-        with | without | (size as u32) << 1 | period as u32 & 1
+        (tuple, period, size).hash(&mut hasher);
+        hasher.finish() as u32 & !7 | (size as u32) << 1 | period as u32 & 1
     }
 
     /// The initial sequence number for a peer that sent `irs` and its MSS.
@@ -60,7 +52,7 @@ impl Cookies {
         // RFC 9293, 3.7.1: 536 if the peer does not say.
         let mss = mss.unwrap_or(SIZES[0]);
         let size = SIZES.iter().rposition(|size| *size <= mss).unwrap_or(0);
-        self.cookie(tuple, irs, now_ns / PERIOD_NS, size)
+        self.base(tuple, now_ns / PERIOD_NS, size) ^ irs << 16
     }
 
     /// Whether a cookie was made by [`Cookies::make`] for this peer, not long ago.
@@ -68,13 +60,13 @@ impl Cookies {
         let now = now_ns / PERIOD_NS;
         let period = if now & 1 == u64::from(cookie & 1) { now } else { now.wrapping_sub(1) };
         let size = (cookie >> 1 & 3) as usize;
-        let made = self.cookie(tuple, irs, period, size);
-        if made == cookie {
-            Check::Good(SIZES[size])
-        } else if made & WITHOUT_SEQUENCE == cookie & WITHOUT_SEQUENCE {
-            Check::Early
-        } else {
+        let difference = cookie ^ self.base(tuple, period, size);
+        if difference & 0xffff != 0 {
             Check::Unknown
+        } else if difference == irs << 16 {
+            Check::Good(SIZES[size])
+        } else {
+            Check::Early
         }
     }
 }
