@@ -34,7 +34,7 @@ impl Outlet for RingOutlet {
         self.events.has_room(reports)
     }
     #[inline]
-    fn event(&mut self, write: impl FnOnce(&mut Event)) {
+    fn event(&mut self, _user: UserId, write: impl FnOnce(&mut Event)) {
         self.events.stage_with(write);
     }
     #[inline]

@@ -1,7 +1,8 @@
-//! The book as a stage: commands in from risk, events out to the gateway, feedback to risk.
+//! The book as a stage: commands in from risk, events out to the gateways, feedback to risk.
 
 use crate::order::{
-    CancelReason, Command, Event, EventKind, Feedback, FeedbackKind, Price, Reject, SelfTrade, Slot,
+    CancelReason, Command, CommandKind, Event, EventKind, Feedback, FeedbackKind, Price, Reject,
+    SelfTrade, Slot, UserId,
 };
 use crate::ring::{Consumer, Producer};
 
@@ -21,26 +22,54 @@ pub trait Outlet {
     fn has_room(&mut self, reports: usize) -> bool;
     /// Something for a user's stream: `write` fills in an event that holds what an earlier one
     /// left there.
-    fn event(&mut self, write: impl FnOnce(&mut Event));
+    fn event(&mut self, user: UserId, write: impl FnOnce(&mut Event));
     /// Something for risk.
     fn feedback(&mut self, feedback: &Feedback);
 }
 
 /// The rings out of the book.
 pub struct RingOutlet {
-    events: Producer<Event>,
+    /// One for each gateway.
+    gateways: Vec<Producer<Event>>,
+    /// Which gateway each user's events go to.
+    routes: Vec<u8>,
     feedback: Producer<Feedback>,
+}
+
+impl RingOutlet {
+    /// Tells a user's gateway that it has no more for it, and has another take over.
+    #[cold]
+    fn move_stream(&mut self, command: &Command) {
+        self.event(command.user, |event| {
+            event.command = *command;
+            event.kind = EventKind::StreamMoved;
+            event.user = command.user;
+            event.qty = command.qty;
+        });
+        self.routes[command.user.index()] = command.qty as u8;
+    }
+
+    fn publish(&mut self) {
+        self.gateways.iter_mut().for_each(Producer::publish);
+        self.feedback.publish();
+    }
+
+    fn is_drained(&mut self) -> bool {
+        self.gateways.iter_mut().all(|events| events.is_drained()) && self.feedback.is_drained()
+    }
 }
 
 impl Outlet for RingOutlet {
     #[inline]
     fn has_room(&mut self, reports: usize) -> bool {
-        self.events.has_room(reports) && self.feedback.has_room(reports)
+        self.gateways.iter_mut().all(|events| events.has_room(reports))
+            && self.feedback.has_room(reports)
     }
 
     #[inline]
-    fn event(&mut self, write: impl FnOnce(&mut Event)) {
-        let staged = self.events.stage_with(write);
+    fn event(&mut self, user: UserId, write: impl FnOnce(&mut Event)) {
+        let gateway = if self.gateways.len() == 1 { 0 } else { self.routes[user.index()].into() };
+        let staged = self.gateways[gateway].stage_with(write);
         debug_assert!(staged, "room was checked");
     }
 
@@ -60,14 +89,18 @@ pub struct BookAgent {
 }
 
 impl BookAgent {
-    /// Joins a book to its rings.
+    /// Joins a book to its rings. Every user's events go to the first gateway until a
+    /// [`CommandKind::MoveStream`].
     pub fn new(
         book: Book,
         commands: Consumer<Command>,
-        events: Producer<Event>,
+        gateways: Vec<Producer<Event>>,
+        users_max: usize,
         feedback: Producer<Feedback>,
     ) -> BookAgent {
-        BookAgent { book, commands, reports: RingReports::new(RingOutlet { events, feedback }) }
+        assert!((1..=256).contains(&gateways.len()), "a gateway's number is a byte");
+        let outlet = RingOutlet { gateways, routes: vec![0; users_max], feedback };
+        BookAgent { book, commands, reports: RingReports::new(outlet) }
     }
 
     /// Takes commands while their reports have room. Returns how many were taken.
@@ -77,16 +110,17 @@ impl BookAgent {
         let taken = if book.resume(reports) {
             commands.pop_while(BATCH_MAX, |command| {
                 let free = !book.is_paused() && reports.has_room();
-                if free {
-                    book.apply(command, reports);
+                match command.kind {
+                    _ if !free => {}
+                    CommandKind::MoveStream => reports.outlet.move_stream(command),
+                    _ => book.apply(command, reports),
                 }
                 free
             })
         } else {
             0
         };
-        reports.outlet.events.publish();
-        reports.outlet.feedback.publish();
+        reports.outlet.publish();
         resumed + taken
     }
 
@@ -94,8 +128,7 @@ impl BookAgent {
     pub fn is_idle(&mut self) -> bool {
         !self.book.is_paused()
             && self.commands.available() == 0
-            && self.reports.outlet.events.is_drained()
-            && self.reports.outlet.feedback.is_drained()
+            && self.reports.outlet.is_drained()
     }
 }
 
@@ -114,7 +147,7 @@ impl<O: Outlet> RingReports<O> {
     /// Tells an event about the command as a whole.
     #[inline]
     fn whole(&mut self, command: &Command, kind: EventKind, qty: u32, reference: u64, live: bool) {
-        self.outlet.event(|event| {
+        self.outlet.event(command.user, |event| {
             event.command = *command;
             event.kind = kind;
             event.user = command.user;
@@ -135,7 +168,7 @@ impl<O: Outlet> RingReports<O> {
         qty: u32,
         more: impl FnOnce(&mut Event),
     ) {
-        self.outlet.event(|event| {
+        self.outlet.event(order.user, |event| {
             event.command.seq = command.seq;
             event.command.time_ns = command.time_ns;
             event.kind = kind;

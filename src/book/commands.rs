@@ -23,6 +23,8 @@ impl Book {
                 self.define_symbol(SymbolId(command.symbol.0), command.price);
                 reports.answered(command);
             }
+            // The book agent's, which knows gateways.
+            CommandKind::MoveStream => {}
             CommandKind::MassCancel
             | CommandKind::DisableFirm
             | CommandKind::EnableFirm

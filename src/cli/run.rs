@@ -41,6 +41,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if segment.backing() == Backing::Pages {
         tracing::info!("rings are on plain pages: no free hugepages");
     }
+    tracing::info!(transport = segment.transport(), "listening");
     if segment.recovered_commands() > 0 {
         tracing::info!(commands = segment.recovered_commands(), "recovered the journal");
     }

@@ -5,6 +5,7 @@
 
 mod answer;
 pub mod load;
+pub mod playground;
 mod request;
 
 pub use answer::Answer;

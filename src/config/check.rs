@@ -51,6 +51,7 @@ impl Checker<'_> {
 pub(super) fn check(config: &Config, text: &str, name: &str) -> Result<(), ConfigError> {
     let checker = Checker { text, name };
     check_gateway(config, &checker)?;
+    check_frames(config, &checker)?;
     check_ports(config, &checker)?;
     check_users(config, &checker)?;
     check_symbols(config, &checker)?;
@@ -59,8 +60,8 @@ pub(super) fn check(config: &Config, text: &str, name: &str) -> Result<(), Confi
 
 fn check_gateway(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
     let gateway = &config.gateway;
-    if *gateway.transport.get_ref() != TransportKind::Kernel {
-        let what = "this build has transport = \"kernel\" only";
+    if *gateway.transport.get_ref() == TransportKind::Dpdk {
+        let what = "this build has no transport = \"dpdk\": \"kernel\" and \"af_xdp\" it has";
         return checker.fail(gateway.transport.span(), what);
     }
     let allowed = crate::runtime::allowed_cores();
@@ -89,6 +90,50 @@ fn check_gateway(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErr
             let what = format!("{key} = {value} must be a power of two, such as {near}");
             return checker.fail(spanned.span(), what);
         }
+    }
+    Ok(())
+}
+
+/// Frames: `[af_xdp]`, `[tcp]`, `[faults]`.
+fn check_frames(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
+    let transport = &config.gateway.transport;
+    for (spanned, low, high, key) in [
+        (&config.tcp.receive_bytes, 2_048, 65_535, "receive_bytes"),
+        (&config.tcp.transmit_bytes, 1_024, 1 << 20, "transmit_bytes"),
+    ] {
+        let value = *spanned.get_ref();
+        if !(low..=high).contains(&value) {
+            let what = format!("{key} = {value} must be {low} to {high}");
+            return checker.fail(spanned.span(), what);
+        }
+    }
+    if *transport.get_ref() != TransportKind::AfXdp {
+        return match &config.faults {
+            Some(_) => checker.fail(transport.span(), "[faults] spoils frames: it needs transport = \"af_xdp\""),
+            None => Ok(()),
+        };
+    }
+    let Some(af_xdp) = &config.af_xdp else {
+        let what = "transport = \"af_xdp\" needs an [af_xdp] table with interface = \"...\"";
+        return checker.fail(transport.span(), what);
+    };
+    if let Some(port) = config.ports.iter().find(|port| !port.listen.get_ref().is_ipv4()) {
+        let what = "transport = \"af_xdp\" takes IPv4 addresses only";
+        return checker.fail(port.listen.span(), what);
+    }
+    let queues = af_xdp.queues.get_ref();
+    let twice = queues.iter().enumerate().any(|(at, queue)| queues[..at].contains(queue));
+    if queues.is_empty() || twice || queues.len() > 64 {
+        let what = "queues names 1 to 64 receive queues, each once, such as [0]";
+        return checker.fail(af_xdp.queues.span(), what);
+    }
+    if ![2048, 4096].contains(af_xdp.frame_bytes.get_ref()) {
+        return checker.fail(af_xdp.frame_bytes.span(), "frame_bytes is 2048 or 4096");
+    }
+    let frames = *af_xdp.ring_frames.get_ref();
+    if !frames.is_power_of_two() || !(64..=65_536).contains(&frames) {
+        let what = "ring_frames is a power of two from 64 to 65536, such as 2048";
+        return checker.fail(af_xdp.ring_frames.span(), what);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod types;
 
 pub use error::ConfigError;
 pub use types::{
+    AfXdp, AfXdpMode, Faults, Tcp,
     Ack, Config, Gateway, Idle, Limits, Money, Password, Port, Protocol, Risk, SelfTradePolicy,
     Symbol, Topology, TransportKind, User,
 };

@@ -65,7 +65,7 @@ fn errors_name_the_line_and_the_remedy() {
         ("ack = \"sequenced\"", "ring_capacity = 5000", 2, "such as 8192"),
         ("ack = \"sequenced\"", "max_orders = 1", 2, "must be 16 to 16777216"),
         ("ack = \"sequenced\"", "cores = [4096]", 2, "core 4096 is not one this process may use"),
-        ("ack = \"sequenced\"", "transport = \"dpdk\"", 2, "\"kernel\" only"),
+        ("ack = \"sequenced\"", "transport = \"dpdk\"", 2, "no transport = \"dpdk\""),
     ] {
         let error = error(from, to);
         assert!(error.starts_with(&format!("x.toml, line {line}: ")), "{error}");

@@ -28,6 +28,104 @@ pub struct Config {
     /// What is allowed.
     #[serde(default)]
     pub risk: Risk,
+    /// Where frames come from with `transport = "af_xdp"`.
+    #[serde(default)]
+    pub af_xdp: Option<AfXdp>,
+    /// TCP over frames.
+    #[serde(default)]
+    pub tcp: Tcp,
+    /// What a test network does to frames.
+    #[serde(default)]
+    pub faults: Option<Faults>,
+}
+
+/// `[af_xdp]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AfXdp {
+    /// Name of the network interface.
+    pub interface: Spanned<String>,
+    /// Its queues; each has a gateway agent of its own.
+    #[serde(default = "first_queue")]
+    pub queues: Spanned<Vec<u32>>,
+    /// How frames travel between device and memory.
+    #[serde(default)]
+    pub mode: AfXdpMode,
+    /// Whether system calls of the gateway poll the device, instead of its interrupts.
+    #[serde(default)]
+    pub busy_poll: bool,
+    /// Bytes of a frame, 2048 or 4096.
+    #[serde(default = "frame_bytes")]
+    pub frame_bytes: Spanned<u32>,
+    /// Frames on the way in, and as many on the way out, for each queue.
+    #[serde(default = "ring_frames")]
+    pub ring_frames: Spanned<u32>,
+}
+
+fn first_queue() -> Spanned<Vec<u32>> {
+    Spanned::new(0..0, vec![0])
+}
+
+fn frame_bytes() -> Spanned<u32> {
+    Spanned::new(0..0, 2048)
+}
+
+fn ring_frames() -> Spanned<u32> {
+    Spanned::new(0..0, 2048)
+}
+
+/// `mode`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfXdpMode {
+    /// The best there is.
+    #[default]
+    Auto,
+    /// The device reads and writes the frames itself.
+    ZeroCopy,
+    /// The kernel copies each frame once.
+    Copy,
+    /// The kernel makes a socket buffer of each frame first.
+    Generic,
+}
+
+/// `[tcp]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tcp {
+    /// Bytes received and not yet taken, for each connection.
+    pub receive_bytes: Spanned<usize>,
+    /// Bytes sent and not yet acknowledged, for each connection.
+    pub transmit_bytes: Spanned<usize>,
+}
+
+impl Default for Tcp {
+    fn default() -> Self {
+        Tcp {
+            receive_bytes: Spanned::new(0..0, 16 << 10),
+            transmit_bytes: Spanned::new(0..0, 32 << 10),
+        }
+    }
+}
+
+/// `[faults]`: every key is 0 unless given.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Faults {
+    /// Where the pseudo-random numbers start.
+    pub seed: u64,
+    /// Frames of a million lost, each way.
+    pub loss_ppm: u32,
+    /// Frames of a million overtaken by others.
+    pub reorder_ppm: u32,
+    /// Frames of a million that come twice.
+    pub duplicate_ppm: u32,
+    /// Frames of a million with one bit flipped.
+    pub corrupt_ppm: u32,
+    /// What every frame takes.
+    pub delay_us: u32,
+    /// What a frame takes more than that, at most.
+    pub jitter_us: u32,
 }
 
 /// `[gateway]`
@@ -36,6 +134,8 @@ pub struct Config {
 pub struct Gateway {
     /// What carries the bytes.
     pub transport: Spanned<TransportKind>,
+    /// The user that runs the gateway once it is set up; it has to start as root then.
+    pub user: Option<Spanned<String>>,
     /// Which agents share a core.
     pub topology: Topology,
     /// When an acknowledgement may leave.
@@ -60,6 +160,7 @@ impl Default for Gateway {
     fn default() -> Self {
         Gateway {
             transport: Spanned::new(0..0, TransportKind::Kernel),
+            user: None,
             topology: Topology::Inline,
             ack: Ack::Journaled,
             data_dir: "millrace-data".into(),

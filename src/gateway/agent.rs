@@ -1,15 +1,16 @@
 //! The gateway's turns.
 
-use crate::net::{Close, ConnId, Handler, Transport};
-use crate::order::{Command, Event, FirmId, SeqNum, UnixNanos, UserId};
+use crate::net::{self, Close, ConnId, Handler, Transport};
+use crate::order::{Command, Event, EventKind, FirmId, SeqNum, UnixNanos, UserId};
 use crate::ring::{Consumer, Producer};
-use crate::runtime::{Counters, Record};
+use crate::runtime::{Counter, Counters, Record};
 use crate::session::soup::Due;
 use crate::session::stream::Stream;
 use crate::wire::ouch::outbound::Buffer;
 use crate::wire::soupbin::{HEADER_BYTES, header, kind};
 
 use super::auth::{AuthAnswer, AuthRequest};
+use super::home::Peers;
 use super::outbound::encode;
 use super::replay::{Chunk, ReplayRequest};
 use super::state::{GatewayCounters, State, User};
@@ -23,6 +24,8 @@ const READS_MAX: usize = 256;
 const EVENTS_MAX: usize = 1024;
 /// Connections looked at for heartbeats and silence in one turn.
 const DUE_CHECKS: usize = 4;
+/// How often the transport's counters are shown.
+const COUNT_EVERY_NS: u64 = 200_000_000;
 /// A turn of looking at all connections takes at least this long.
 const DUE_EVERY_NS: u64 = 50_000_000;
 
@@ -41,16 +44,20 @@ pub struct UserSetup {
 
 /// What a gateway is made of, rings aside.
 pub struct GatewaySetup {
-    /// Users in order of their numbers, each with its stream.
-    pub users: Vec<(UserSetup, Stream)>,
+    /// Users in order of their numbers, each with its stream if that is here.
+    pub users: Vec<(UserSetup, Option<Stream>)>,
     /// Names by number.
     pub names: Names,
     /// Name of the journal's session.
     pub session_name: [u8; 10],
     /// Messages wait until their command is durable.
     pub hold_until_durable: bool,
-    /// The counters of [`super::COUNTERS`].
+    /// The counters of [`super::COUNTERS`], and the transport's.
     pub counters: Counters,
+    /// What stands before their names, with a dot.
+    pub counter_prefixes: [String; 2],
+    /// The line to the other gateways.
+    pub peers: Peers,
 }
 
 /// A gateway's ring ends.
@@ -80,6 +87,8 @@ pub struct Gateway<T> {
     chunks: Consumer<Chunk>,
     hold_until_durable: bool,
     durable_seen: SeqNum,
+    transport_counters: Vec<Counter>,
+    counted_ns: UnixNanos,
     buffer: Buffer,
     /// The next connection to look at for heartbeats, and when that round began.
     due_at: usize,
@@ -90,10 +99,20 @@ impl<T: Transport> Gateway<T> {
     /// Joins a transport to the rings.
     pub fn new(transport: T, setup: GatewaySetup, rings: GatewayRings) -> Gateway<T> {
         let conns_max = transport.connections_max();
+        let [_, prefix] = &setup.counter_prefixes;
+        let transport_counter = |name: &&str| setup.counters.get(&format!("{prefix}.{name}"));
+        let transport_counters = net::COUNTERS.iter().map(transport_counter).collect();
         let users: Vec<User> = setup
             .users
             .into_iter()
-            .map(|(setup, stream)| User { setup, stream, conn: None, dirty: false, held: false })
+            .map(|(setup, stream)| User {
+                setup,
+                stream,
+                conn: None,
+                dirty: false,
+                held: false,
+                leaving: false,
+            })
             .collect();
         let state = State {
             now_ns: 0,
@@ -110,7 +129,8 @@ impl<T: Transport> Gateway<T> {
             auth_requests: rings.auth_requests,
             replay_requests: rings.replay_requests,
             records: rings.records,
-            counters: GatewayCounters::new(&setup.counters),
+            counters: GatewayCounters::new(&setup.counters, &setup.counter_prefixes[0]),
+            peers: setup.peers,
         };
         Gateway {
             transport,
@@ -120,6 +140,8 @@ impl<T: Transport> Gateway<T> {
             chunks: rings.chunks,
             hold_until_durable: setup.hold_until_durable,
             durable_seen: SeqNum(0),
+            transport_counters,
+            counted_ns: 0,
             buffer: Buffer::new(),
             due_at: 0,
             due_round_ns: 0,
@@ -131,7 +153,7 @@ impl<T: Transport> Gateway<T> {
         self.state.now_ns = now_ns;
         let state = &mut self.state;
         let mut work = self.auth_answers.pop_batch(usize::MAX, |answer| state.finish_login(answer));
-        work += state.disconnect_users();
+        work += state.disconnect_users() + state.attend_peers();
         // Every byte read must find room for the commands it may hold, and what was left of an
         // earlier read for one more on each connection read.
         let budget = state.commands.free().saturating_sub(READS_MAX) * COMMAND_BYTES_MIN;
@@ -151,6 +173,7 @@ impl<T: Transport> Gateway<T> {
         }
         work += self.take_chunks();
         self.check_due();
+        self.show_counts();
         while let Some(user) = self.state.dirty.pop() {
             self.state.users[user.index()].dirty = false;
             if let Some(id) = self.state.users[user.index()].conn {
@@ -169,11 +192,16 @@ impl<T: Transport> Gateway<T> {
         let Gateway { events, state, buffer, hold_until_durable, .. } = self;
         events.pop_while(EVENTS_MAX, |event| {
             let user = &mut state.users[event.user.index()];
-            if !user.stream.has_room() {
+            // A stream that another gateway is about to hand over is waited for.
+            let Some(stream) = user.stream.as_mut().filter(|stream| stream.has_room()) else {
                 return false;
+            };
+            if event.kind == EventKind::StreamMoved {
+                state.hand_over(event.user, event.qty as u8);
+                return true;
             }
             if encode(event, &state.names, buffer) {
-                user.stream.push(event.seq(), buffer.bytes());
+                stream.push(event.seq(), buffer.bytes());
                 state.counters.messages_out.add(1);
                 if *hold_until_durable {
                     if !user.held {
@@ -181,7 +209,7 @@ impl<T: Transport> Gateway<T> {
                         state.held.push(event.user);
                     }
                 } else {
-                    user.stream.release_all();
+                    stream.release_all();
                     state.mark_dirty(event.user);
                 }
             }
@@ -199,14 +227,16 @@ impl<T: Transport> Gateway<T> {
         let mut at = 0;
         while let Some(&user_id) = self.state.held.get(at) {
             let user = &mut self.state.users[user_id.index()];
-            let before = user.stream.released();
-            user.held = user.stream.release(durable);
+            let stream = user.stream.as_mut().expect("a stream that leaves is no longer held");
+            let before = stream.released();
+            user.held = stream.release(durable);
+            let moved = stream.released() != before;
             if user.held {
                 at += 1;
             } else {
                 self.state.held.swap_remove(at);
             }
-            if self.state.users[user_id.index()].stream.released() != before {
+            if moved {
                 released += 1;
                 self.state.mark_dirty(user_id);
             }
@@ -267,6 +297,17 @@ impl<T: Transport> Gateway<T> {
         self.due_at = end;
     }
 
+    /// Shows what the transport counted, now and then: it may ask the kernel.
+    fn show_counts(&mut self) {
+        let now_ns = self.state.now_ns;
+        if now_ns.saturating_sub(self.counted_ns) < COUNT_EVERY_NS {
+            return;
+        }
+        self.counted_ns = now_ns;
+        let counts = self.transport.counts();
+        self.transport_counters.iter().zip(counts).for_each(|(counter, count)| counter.set(count));
+    }
+
     fn close(&mut self, id: ConnId) {
         self.transport.close(id);
         self.state.closed(id);
@@ -314,14 +355,27 @@ impl<T: Transport> Gateway<T> {
         }
     }
 
-    /// Number and checksum of every user's stream.
-    pub fn streams(&self) -> Vec<(u64, u32)> {
-        let users = self.state.users.iter();
-        users.map(|user| (user.stream.next_number(), user.stream.checksum())).collect()
+    /// Looks at what other gateways ask and bring, where bytes are no longer taken in.
+    pub fn attend(&mut self) -> usize {
+        self.state.attend_peers()
     }
 
-    /// Whether every event was taken.
+    /// Number and checksum of every user's stream that is here.
+    pub fn streams(&self) -> Vec<Option<(u64, u32)>> {
+        let streams = self.state.users.iter().map(|user| user.stream.as_ref());
+        streams.map(|s| s.map(|stream| (stream.next_number(), stream.checksum()))).collect()
+    }
+
+    /// Whether every event was taken, and no stream is on its way from one gateway to another.
     pub fn is_idle(&mut self) -> bool {
-        self.events.available() == 0 && self.state.commands.is_drained()
+        self.events.available() == 0 && self.state.commands.is_drained() && !self.state.is_moving()
+    }
+
+    /// Brings the ends of closed connections on. Returns how many have not ended.
+    pub fn finish(&mut self, now_ns: UnixNanos) -> usize {
+        self.state.now_ns = now_ns;
+        self.transport.poll(&mut self.state, 0, now_ns);
+        self.transport.flush(now_ns);
+        self.transport.closing()
     }
 }

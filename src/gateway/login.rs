@@ -7,9 +7,9 @@ use crate::wire::soupbin::{Login, LoginAccepted, LoginReject, header, kind, trim
 use zerocopy::IntoBytes;
 
 use super::auth::{AuthAnswer, AuthRequest};
-use super::conn::Source;
+use super::conn::{Conn, Source};
 use super::replay::ReplayRequest;
-use super::state::State;
+use super::state::{State, User};
 
 impl State {
     /// Sends a login to the helper thread, or refuses it at once.
@@ -41,18 +41,32 @@ impl State {
 
     /// Takes the helper thread's answer.
     pub(super) fn finish_login(&mut self, answer: &AuthAnswer) {
-        let logging_in = |conn: &&mut super::conn::Conn| conn.session.phase() == Phase::LoggingIn;
+        let logging_in = |conn: &&mut Conn| conn.session.phase() == Phase::LoggingIn;
         let Some(conn) = self.conn_mut(answer.conn).filter(logging_in) else { return };
-        let (id, requested) = (conn.id, conn.requested);
+        let id = conn.id;
         let Some(user) = answer.user else {
             return self.reject_login(id, LoginReject::NotAuthorized);
         };
-        let state = &self.users[user.index()];
-        // One live login for each user; and nobody can have seen what was never sent.
-        if state.conn.is_some() || requested > state.stream.next_number() {
+        match &self.users[user.index()] {
+            User { conn: Some(_), .. } | User { leaving: true, .. } => self.reject_second_login(id),
+            User { stream: None, .. } => self.fetch_stream(user, id),
+            User { stream: Some(_), .. } => self.admit(user, id),
+        }
+    }
+
+    /// Lets a user in whose stream is here.
+    pub(super) fn admit(&mut self, user: UserId, id: ConnId) {
+        let logging_in = |conn: &&mut Conn| conn.session.phase() == Phase::LoggingIn;
+        let Some(requested) = self.conn_mut(id).filter(logging_in).map(|conn| conn.requested)
+        else {
+            return;
+        };
+        // Nobody can have seen what was never sent.
+        let stream = self.users[user.index()].stream();
+        if requested > stream.next_number() {
             return self.reject_login(id, LoginReject::SessionNotAvailable);
         }
-        let first = if requested == 0 { state.stream.held_number() } else { requested };
+        let first = if requested == 0 { stream.held_number() } else { requested };
         self.users[user.index()].conn = Some(id);
         let accepted = LoginAccepted::new(self.session_name, first);
         let now_ns = self.now_ns;
@@ -68,7 +82,7 @@ impl State {
     /// Sets a connection to send from message `number` on: out of the window, or by way of the
     /// journal.
     pub(super) fn start_from(&mut self, id: ConnId, user: UserId, number: u64) {
-        let stream = &self.users[user.index()].stream;
+        let stream = self.users[user.index()].stream();
         let source = match stream.find(number) {
             Some(offset) => Source::Window(offset),
             None => {
@@ -87,6 +101,11 @@ impl State {
         if let Some(conn) = self.conn_mut(id) {
             conn.source = source;
         }
+    }
+
+    /// One live login for each user.
+    pub(super) fn reject_second_login(&mut self, id: ConnId) {
+        self.reject_login(id, LoginReject::SessionNotAvailable);
     }
 
     pub(super) fn reject_login(&mut self, id: ConnId, reason: LoginReject) {

@@ -8,6 +8,7 @@
 mod agent;
 mod auth;
 mod conn;
+mod home;
 mod inbound;
 mod login;
 mod outbound;
@@ -16,26 +17,26 @@ mod state;
 mod symbols;
 
 pub use agent::{Gateway, GatewayRings, GatewaySetup, UserSetup};
+pub use home::Peers;
 pub use auth::{AuthAnswer, AuthRequest, Authenticator, Credential, hash_password};
 pub use outbound::encode;
 pub use replay::{Chunk, RegenerateStream, ReplayRequest, Replayer};
 pub use symbols::{Directory, Names};
 
-/// Counters a gateway owns.
+/// Counters a gateway owns, behind a prefix of its own.
 pub const COUNTERS: &[&str] = &[
-    "gateway.connections_opened",
-    "gateway.connections_closed",
-    "gateway.connections_refused",
-    "gateway.logins_accepted",
-    "gateway.logins_rejected",
-    "gateway.messages_in",
-    "gateway.messages_out",
-    "gateway.messages_malformed",
-    "gateway.packets_malformed",
-    "gateway.dropped_silent",
-    "gateway.dropped_without_login",
-    "gateway.dropped_slow",
-    "gateway.replays",
-    "gateway.backpressure_turns",
-    "gateway.records_lost",
+    "connections_opened",
+    "connections_closed",
+    "logins_accepted",
+    "logins_rejected",
+    "messages_in",
+    "messages_out",
+    "messages_malformed",
+    "packets_malformed",
+    "dropped_silent",
+    "dropped_without_login",
+    "dropped_slow",
+    "replays",
+    "backpressure_turns",
+    "records_lost",
 ];

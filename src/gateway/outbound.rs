@@ -46,7 +46,7 @@ pub fn encode(event: &Event, names: &Names, out: &mut Buffer) -> bool {
             reason: (event.command.verdict as u16).into(),
             cl_ord_id: cl_ord_id(&event.command),
         }),
-        EventKind::Silent => return false,
+        EventKind::Silent | EventKind::StreamMoved => return false,
         _ => encode_rare(event, names, out),
     }
     true

@@ -13,6 +13,7 @@ use crate::wire::soupbin::{header, kind};
 use super::agent::UserSetup;
 use super::auth::AuthRequest;
 use super::conn::{Conn, Source};
+use super::home::Peers;
 use super::inbound::{Sender, translate};
 use super::replay::ReplayRequest;
 use super::symbols::{Directory, Names};
@@ -20,18 +21,31 @@ use super::symbols::{Directory, Names};
 /// A user, its outbound messages, and its connection if it has one.
 pub(super) struct User {
     pub setup: UserSetup,
-    pub stream: Stream,
+    /// Here, or at another gateway.
+    pub stream: Option<Stream>,
     pub conn: Option<ConnId>,
     pub dirty: bool,
     pub held: bool,
+    /// The stream is about to go to another gateway.
+    pub leaving: bool,
+}
+
+impl User {
+    /// The stream of a user that is connected here.
+    #[inline]
+    pub fn stream(&self) -> &Stream {
+        self.stream.as_ref().expect("a user is connected only where its stream is")
+    }
 }
 
 macro_rules! counters {
     ($($field:ident = $name:literal),* $(,)?) => {
         pub(super) struct GatewayCounters { $(pub $field: Counter),* }
         impl GatewayCounters {
-            pub fn new(counters: &Counters) -> GatewayCounters {
-                GatewayCounters { $($field: counters.get(concat!("gateway.", $name))),* }
+            pub fn new(counters: &Counters, prefix: &str) -> GatewayCounters {
+                GatewayCounters {
+                    $($field: counters.get(&format!("{prefix}.{}", $name))),*
+                }
             }
         }
     };
@@ -40,7 +54,6 @@ macro_rules! counters {
 counters! {
     opened = "connections_opened",
     closed = "connections_closed",
-    refused = "connections_refused",
     logins_accepted = "logins_accepted",
     logins_rejected = "logins_rejected",
     messages_in = "messages_in",
@@ -68,6 +81,7 @@ pub(super) struct State {
     pub replay_requests: Producer<ReplayRequest>,
     pub records: Producer<Record>,
     pub counters: GatewayCounters,
+    pub peers: Peers,
     /// Connections with something to send that is not their user's stream.
     pub to_flush: Vec<ConnId>,
     /// Users whose stream has something new to send.
@@ -193,7 +207,7 @@ impl State {
         let (Source::Window(mut offset), Some(user)) = (conn.source, conn.user) else {
             return Ok(true);
         };
-        let stream = &self.users[user.index()].stream;
+        let stream = self.users[user.index()].stream();
         if !stream.holds(offset) {
             // A client this far behind does not read. It can come back and be replayed.
             self.counters.dropped_slow.add(1);

@@ -6,6 +6,7 @@
 //! ([`tcp::TcpTransport`]) is the other, over any driver that moves frames
 //! ([`frames::FrameDriver`]).
 
+pub mod af_xdp;
 pub mod frames;
 pub mod kernel;
 pub mod packet;

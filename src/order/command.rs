@@ -31,6 +31,10 @@ pub enum CommandKind {
     AccountQuery = 8,
     /// A session that asked for it dropped: cancel its orders, answer nothing.
     Disconnect = 9,
+    /// Have a user's events go to another gateway from here on, the one numbered `qty`. It passes
+    /// through risk and book in its place and is never sequenced: where a user is connected is
+    /// no part of the state.
+    MoveStream = 10,
     /// Makes a user known to the journal: name and firm in `text`.
     DefineUser = 16,
     /// Makes a symbol known to the journal: name in `text`, tick in `price`.

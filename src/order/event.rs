@@ -36,6 +36,8 @@ pub enum EventKind {
     AccountAnswer,
     /// First message of a user's stream.
     StartOfDay,
+    /// The last event this gateway gets for the user: the gateway numbered `qty` has the next.
+    StreamMoved,
     /// Nothing for a client to see: a command that has no answer passed the book.
     Silent,
 }

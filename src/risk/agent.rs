@@ -1,11 +1,11 @@
-//! Risk as a stage: commands in from the gateway, sequenced commands out to book and journal.
+//! Risk as a stage: commands in from the gateways, sequenced commands out to book and journal.
 
-use crate::order::{Command, Feedback, UnixNanos};
+use crate::order::{Command, CommandKind, Feedback, UnixNanos};
 use crate::ring::{Consumer, Producer};
 
 use super::Risk;
 
-/// Commands sequenced in one turn.
+/// Commands of one gateway sequenced in one turn.
 const BATCH_MAX: usize = 64;
 
 /// Where sequenced commands go.
@@ -28,6 +28,13 @@ impl Outlets {
         debug_assert!(staged, "room was checked");
     }
 
+    /// Hands on to the book what is not sequenced.
+    #[cold]
+    fn pass(&mut self, command: &Command) {
+        let staged = self.book.stage(command);
+        debug_assert!(staged, "room was checked");
+    }
+
     fn publish(&mut self) {
         self.book.publish();
         self.journal.publish();
@@ -38,7 +45,7 @@ impl Outlets {
 pub struct RiskAgent {
     /// Risk.
     pub risk: Risk,
-    commands: Consumer<Command>,
+    gateways: Vec<Consumer<Command>>,
     feedback: Consumer<Feedback>,
     outlets: Outlets,
     /// The second whose expiries have been told.
@@ -49,28 +56,34 @@ impl RiskAgent {
     /// Joins risk to its rings.
     pub fn new(
         risk: Risk,
-        commands: Consumer<Command>,
+        gateways: Vec<Consumer<Command>>,
         feedback: Consumer<Feedback>,
         outlets: Outlets,
     ) -> RiskAgent {
-        RiskAgent { risk, commands, feedback, outlets, expired_s: 0 }
+        RiskAgent { risk, gateways, feedback, outlets, expired_s: 0 }
     }
 
     /// Takes in feedback, then sequences commands while book and journal have room. Returns how
     /// much was done.
     pub fn poll(&mut self, now_ns: UnixNanos) -> usize {
         let mut work = self.take_feedback() + self.cancel_due(now_ns);
-        let RiskAgent { risk, commands, outlets, .. } = self;
-        work += commands.pop_while(BATCH_MAX, |command| {
-            if risk.is_sweeping() || !outlets.has_room() {
-                return false;
-            }
-            let mut sequenced = *command;
-            if risk.sequence(&mut sequenced, now_ns) {
-                outlets.stage(|place| *place = sequenced);
-            }
-            true
-        });
+        let RiskAgent { risk, gateways, outlets, .. } = self;
+        for commands in gateways {
+            work += commands.pop_while(BATCH_MAX, |command| {
+                if risk.is_sweeping() || !outlets.has_room() {
+                    return false;
+                }
+                if command.kind == CommandKind::MoveStream {
+                    outlets.pass(command);
+                    return true;
+                }
+                let mut sequenced = *command;
+                if risk.sequence(&mut sequenced, now_ns) {
+                    outlets.stage(|place| *place = sequenced);
+                }
+                true
+            });
+        }
         outlets.publish();
         work
     }
@@ -108,7 +121,7 @@ impl RiskAgent {
     /// Whether nothing waits to be sequenced or taken in, and the book has taken everything.
     pub fn is_idle(&mut self) -> bool {
         !self.risk.is_sweeping()
-            && self.commands.available() == 0
+            && self.gateways.iter_mut().all(|commands| commands.available() == 0)
             && self.feedback.available() == 0
             && self.outlets.book.is_drained()
     }

@@ -47,7 +47,7 @@ impl Risk {
             }
             CommandKind::DisableFirm => self.firms[command.firm.index()].disabled = true,
             CommandKind::EnableFirm => self.firms[command.firm.index()].disabled = false,
-            CommandKind::AccountQuery => {}
+            CommandKind::AccountQuery | CommandKind::MoveStream => {}
             CommandKind::DefineUser => self.define_user(command),
             CommandKind::DefineSymbol => self.define_symbol(command),
         }

@@ -39,7 +39,7 @@ impl Outlet for Sink {
     fn has_room(&mut self, _: usize) -> bool {
         true
     }
-    fn event(&mut self, write: impl FnOnce(&mut Event)) {
+    fn event(&mut self, _user: UserId, write: impl FnOnce(&mut Event)) {
         let mut event = Event::EMPTY;
         write(&mut event);
         self.events.push(event.kind);

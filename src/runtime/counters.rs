@@ -21,7 +21,7 @@ const NAME_BYTES: usize = 48;
 #[derive(Clone)]
 pub struct Counters {
     map: Arc<Map>,
-    names: &'static [&'static str],
+    names: Arc<[String]>,
 }
 
 struct Map {
@@ -81,7 +81,7 @@ impl Counter {
 
 impl Counters {
     /// A table in a new file at `path`, all zero.
-    pub fn create(path: &Path, names: &'static [&'static str]) -> io::Result<Counters> {
+    pub fn create(path: &Path, names: &[String]) -> io::Result<Counters> {
         let len = ENTRY_BYTES * (names.len() + 1);
         let mut image = vec![0; len];
         image[..MAGIC.len()].copy_from_slice(MAGIC);
@@ -108,12 +108,12 @@ impl Counters {
             return Err(io::Error::last_os_error());
         }
         let base = NonNull::new(base.cast()).expect("a mapping is not at 0");
-        Ok(Counters { map: Arc::new(Map { base, len }), names })
+        Ok(Counters { map: Arc::new(Map { base, len }), names: names.into() })
     }
 
     /// The counter of a name given to [`Counters::create`].
     pub fn get(&self, name: &str) -> Counter {
-        let index = self.names.iter().position(|n| *n == name);
+        let index = self.names.iter().position(|n| n == name);
         let offset = ENTRY_BYTES * (1 + index.expect("a counter that the table has")) + 56;
         // SAFETY: the offset is inside the mapping, which has an entry for every name.
         let place = unsafe { self.map.base.byte_add(offset) }.cast();
@@ -121,8 +121,8 @@ impl Counters {
     }
 
     /// Every counter's name and value.
-    pub fn snapshot(&self) -> Vec<(&'static str, u64)> {
-        self.names.iter().map(|name| (*name, self.get(name).get())).collect()
+    pub fn snapshot(&self) -> Vec<(&str, u64)> {
+        self.names.iter().map(|name| (name.as_str(), self.get(name).get())).collect()
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_reader_of_the_file_sees_what_the_owner_counted() {
         let dir = std::env::temp_dir().join(format!("millrace-counters-{}", std::process::id()));
-        let counters = Counters::create(&dir, &["orders", "rejects"]).unwrap();
+        let counters = Counters::create(&dir, &["orders", "rejects"].map(String::from)).unwrap();
         counters.get("rejects").add(3);
         let read = read_file(&dir).unwrap();
         std::fs::remove_file(&dir).unwrap();

@@ -123,7 +123,7 @@ impl Duty for BookDuty {
 
 /// All three on one thread, in the order an order takes.
 pub(super) struct InlineDuty<T> {
-    pub gateway: GatewayDuty<T>,
+    pub gateways: Vec<GatewayDuty<T>>,
     pub risk: RiskDuty,
     pub book: BookDuty,
 }
@@ -131,17 +131,28 @@ pub(super) struct InlineDuty<T> {
 impl<T: Transport + Send + 'static> Duty for InlineDuty<T> {
     #[inline]
     fn poll(&mut self) -> usize {
-        let now_ns = self.gateway.watch.now_ns();
-        let mut work = self.gateway.gateway.poll_in(now_ns);
+        let now_ns = self.risk.watch.now_ns();
+        let mut work = 0;
+        for gateway in &mut self.gateways {
+            work += gateway.gateway.poll_in(now_ns);
+        }
         work += self.risk.poll_at(now_ns);
         work += self.book.poll();
-        work + self.gateway.poll_out()
+        for gateway in &mut self.gateways {
+            work += gateway.poll_out();
+        }
+        work
     }
 
     fn sleep(&mut self, us: u32) {
-        // A message that waits for the disk is released by no packet.
-        let us = if self.gateway.gateway.may_sleep() { WAIT_US } else { us.min(20) };
-        self.gateway.gateway.sleep(us);
+        // A message that waits for the disk is released by no packet, and the packets of one
+        // gateway wake no other.
+        let us = match &self.gateways[..] {
+            [gateway] if gateway.gateway.may_sleep() => WAIT_US,
+            [_] => us.min(20),
+            _ => us.min(50),
+        };
+        self.gateways[0].gateway.sleep(us);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::order::{Command, CommandKind, FirmId, Price, SymbolId, UserId};
 use crate::risk::Limits;
 use crate::wire::soupbin::pad;
 
-use super::{limits_of, tick_of};
+use super::limits::{limits_of, tick_of};
 
 /// A user known to the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 
 use std::ptr::NonNull;
 
+use crate::net::af_xdp::FrameMemory;
 use crate::ring::{Consumer, Memory, Producer, bytes_for, in_memory};
 use crate::runtime::{Backing, Region};
 
@@ -11,6 +12,27 @@ struct RingRegion(Region);
 // SAFETY: a region is its own mapping, aligned to 4096 and alive as long as it; nothing but the
 // ring is given its address.
 unsafe impl Memory for RingRegion {
+    fn base(&self) -> NonNull<u8> {
+        self.0.base()
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Memory for frames in a region of its own.
+pub(super) struct FrameRegion(Region);
+
+impl FrameRegion {
+    pub fn new(bytes: usize) -> FrameRegion {
+        FrameRegion(Region::new(bytes))
+    }
+}
+
+// SAFETY: a region is its own mapping, zeroed, aligned to 4096 and alive as long as it; nothing
+// but the driver is given its address.
+unsafe impl FrameMemory for FrameRegion {
     fn base(&self) -> NonNull<u8> {
         self.0.base()
     }

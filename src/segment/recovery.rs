@@ -75,7 +75,7 @@ impl Outlet for Replay<'_> {
     }
 
     #[inline]
-    fn event(&mut self, write: impl FnOnce(&mut Event)) {
+    fn event(&mut self, _user: UserId, write: impl FnOnce(&mut Event)) {
         write(&mut self.event);
         if encode(&self.event, &self.names, &mut self.buffer) {
             (self.message)(self.event.user, self.event.seq(), self.buffer.bytes());

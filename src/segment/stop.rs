@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 use super::agents::InlineDuty;
 use super::recovery::{StateHash, state_hash};
 use super::{Agents, Segment};
-use crate::runtime::Duty;
+use crate::runtime::{Duty, Worker};
 
 /// How long the pipeline may take to run dry.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// How long peers may take to end their connections.
+const FINISH_MAX: Duration = Duration::from_millis(300);
 
 /// What a segment was when it stopped.
 #[derive(Clone, Debug)]
@@ -28,15 +31,22 @@ impl Segment {
         let mut inline = match self.agents {
             Agents::Inline(inline) => inline.join(),
             // Back to front, so that nothing is handed to a stage that stopped.
-            Agents::Pipeline { gateway, risk, book } => {
-                InlineDuty { gateway: gateway.join(), risk: risk.join(), book: book.join() }
-            }
+            Agents::Pipeline { gateways, risk, book } => InlineDuty {
+                gateways: gateways.into_iter().map(Worker::join).collect(),
+                risk: risk.join(),
+                book: book.join(),
+            },
         };
         let failed = || self.failure.get().is_some();
         drain(&mut inline, &failed);
-        inline.gateway.gateway.disconnect_all();
+        for duty in &mut inline.gateways {
+            duty.gateway.disconnect_all();
+        }
         drain(&mut inline, &failed);
-        inline.gateway.gateway.end_all();
+        for duty in &mut inline.gateways {
+            duty.gateway.end_all();
+        }
+        finish(&mut inline);
         self.stop_replays.store(true, Ordering::Relaxed);
         let last = inline.risk.agent.risk.last_seq();
         let started = Instant::now();
@@ -44,16 +54,41 @@ impl Segment {
             std::thread::sleep(Duration::from_millis(1));
         }
         drop(self.journal.join());
-        self.authenticator.join();
-        self.replayer.join();
-        self.log.join();
-        let streams = inline.gateway.gateway.streams();
+        self.authenticators.into_iter().for_each(|helper| drop(helper.join()));
+        self.replayers.into_iter().for_each(|helper| drop(helper.join()));
+        self.logs.into_iter().for_each(|helper| drop(helper.join()));
+        let streams = streams(&inline);
         Stopped {
             state_hash: state_hash(&inline.book.agent.book, &inline.risk.agent.risk, &streams),
             commands: last.0,
             failure: self.failure.get(),
         }
     }
+}
+
+/// Brings closed connections to their end, as far as their peers let it.
+fn finish<T: crate::net::Transport + Send + 'static>(inline: &mut InlineDuty<T>) {
+    let started = Instant::now();
+    let clock = crate::runtime::Clock::new();
+    while started.elapsed() < FINISH_MAX {
+        let now_ns = clock.now_ns();
+        let closing: usize = inline.gateways.iter_mut().map(|d| d.gateway.finish(now_ns)).sum();
+        if closing == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Number and checksum of every stream, wherever it is.
+fn streams<T: crate::net::Transport>(inline: &InlineDuty<T>) -> Vec<(u64, u32)> {
+    let mut all: Vec<Option<(u64, u32)>> = vec![];
+    for duty in &inline.gateways {
+        let here = duty.gateway.streams();
+        all.resize(here.len(), None);
+        all.iter_mut().zip(here).for_each(|(stream, here)| *stream = stream.or(here));
+    }
+    all.into_iter().flatten().collect()
 }
 
 /// Polls until nothing is under way and nothing waits for the disk.
@@ -64,11 +99,14 @@ fn drain<T: crate::net::Transport + Send + 'static>(
     let started = Instant::now();
     while started.elapsed() < DRAIN_MAX && !failed() {
         // Bytes that still come in are no longer read: their sender was not answered.
-        let work = inline.risk.poll() + inline.book.poll() + inline.gateway.poll_out();
+        let mut work = inline.risk.poll() + inline.book.poll();
+        for duty in &mut inline.gateways {
+            work += duty.gateway.attend() + duty.poll_out();
+        }
+        let mut gateways = inline.gateways.iter_mut().map(|duty| &mut duty.gateway);
         let idle = inline.risk.agent.is_idle()
             && inline.book.agent.is_idle()
-            && inline.gateway.gateway.is_idle()
-            && inline.gateway.gateway.may_sleep();
+            && gateways.all(|gateway| gateway.is_idle() && gateway.may_sleep());
         if idle {
             return;
         }

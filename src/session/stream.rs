@@ -60,6 +60,11 @@ impl Stream {
         self.held_number
     }
 
+    /// Whether some message may not be sent yet.
+    pub fn is_holding(&self) -> bool {
+        self.held_number < self.next_number
+    }
+
     /// Offset up to which messages may be sent.
     #[inline]
     pub fn released(&self) -> u64 {

@@ -1,6 +1,8 @@
 //! A gateway of its own for each test, and short words for talking to it.
 #![allow(dead_code, reason = "each test file uses some of it")]
 
+pub mod transport;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +11,7 @@ use std::time::Duration;
 use millrace::client::{Answer, Client, NewOrder};
 use millrace::config::Config;
 use millrace::order::Price;
-use millrace::segment::{Segment, Stopped};
+use millrace::segment::{Segment, SegmentError, Stopped};
 
 /// How long a test waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -75,9 +77,14 @@ reference_price = "100.00"
 }
 
 pub fn config(dir: &Path, text: &str) -> Config {
-    let mut config = Config::parse(text, "test").unwrap();
+    let mut config = Config::parse(&transport::adapt(text), "test").unwrap();
     config.gateway.data_dir = dir.to_owned();
     config
+}
+
+/// Starts a gateway where the transport has its host.
+pub fn start(config: &Config) -> Result<Segment, SegmentError> {
+    transport::on_server(|| Segment::start(config))
 }
 
 /// A running gateway.
@@ -100,7 +107,7 @@ impl Venue {
 
     pub fn start_in(scratch: Scratch, text: &str) -> Venue {
         let config = config(&scratch.0, text);
-        let segment = Segment::start(&config).unwrap();
+        let segment = start(&config).unwrap();
         let address = segment.addresses()[0];
         Venue { segment: Some(segment), config, scratch: Some(scratch), address }
     }

@@ -1,0 +1,73 @@
+//! Two hosts on one machine: the network namespaces of `scripts/netns`, for as long as a value
+//! lives.
+
+use std::io::{self, Write};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::runtime::namespace::Namespace;
+
+/// The script that makes and removes them.
+const SCRIPT: &str = include_str!("../../scripts/netns");
+
+/// The interface on the gateway's side, and its address.
+pub const INTERFACE: &str = "vsrv";
+/// Its address.
+pub const ADDRESS: &str = "10.9.0.1";
+
+/// A gateway's host and a client's, joined by a wire.
+pub struct Playground {
+    name: String,
+    /// The gateway's host.
+    pub server: Namespace,
+    /// The client's.
+    pub client: Namespace,
+}
+
+impl Playground {
+    /// Makes both; needs root, `ip` and `ethtool`.
+    pub fn new(queues: u32) -> io::Result<Playground> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mr{}-{number}", std::process::id());
+        script(&["up", &name, "--queues", &queues.to_string()])?;
+        let end = |end: &str| Namespace::named(&format!("{name}-{end}"));
+        match (end("srv"), end("cli")) {
+            (Ok(server), Ok(client)) => Ok(Playground { name, server, client }),
+            (Err(error), _) | (_, Err(error)) => {
+                let _ = script(&["down", &name]);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the wire down or up on the client's side.
+    pub fn set_link(&self, up: bool) -> io::Result<()> {
+        let state = if up { "up" } else { "down" };
+        let ns = format!("{}-cli", self.name);
+        run(Command::new("ip").args(["-n", &ns, "link", "set", "vcli", state]), "")
+    }
+}
+
+impl Drop for Playground {
+    fn drop(&mut self) {
+        let _ = script(&["down", &self.name]);
+    }
+}
+
+fn script(arguments: &[&str]) -> io::Result<()> {
+    run(Command::new("bash").args(["-s", "--"]).args(arguments), SCRIPT)
+}
+
+/// Runs a command with an input; what it says when it fails becomes the error.
+fn run(command: &mut Command, input: &str) -> io::Result<()> {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    child.stdin.take().expect("piped").write_all(input.as_bytes())?;
+    let output = child.wait_with_output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(io::Error::other(if said.is_empty() { "scripts/netns failed".into() } else { said }))
+}

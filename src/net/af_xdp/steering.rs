@@ -1,0 +1,202 @@
+//! The XDP program that steers the gateway's segments to its sockets and leaves everything else
+//! to the kernel: other ports, other addresses, ARP, ICMP, IPv6, later fragments.
+//!
+//! It is written here instruction by instruction, so that neither a compiler for it nor a
+//! library is needed where millrace is built or run.
+
+use std::net::SocketAddrV4;
+
+use super::bpf::Instruction;
+
+/// The verdicts of linux/bpf.h that matter here.
+const XDP_PASS: i32 = 2;
+
+// struct xdp_md.
+const CTX_DATA: i16 = 0;
+const CTX_DATA_END: i16 = 4;
+const CTX_QUEUE: i16 = 16;
+
+const HELPER_REDIRECT_MAP: i32 = 51;
+
+/// Registers, by what they hold.
+const VERDICT: u8 = 0;
+const ARG1: u8 = 1;
+const ARG2: u8 = 2;
+const ARG3: u8 = 3;
+/// The Ethernet header less what VLAN tags push everything on by: IPv4 begins 14 bytes on.
+const FRAME: u8 = 2;
+const END: u8 = 3;
+const LIMIT: u8 = 4;
+const VALUE: u8 = 5;
+const CONTEXT: u8 = 6;
+const ADDRESS: u8 = 7;
+
+/// Widths of a load.
+const BYTE: u8 = 0x10;
+const HALF: u8 = 0x08;
+const WORD: u8 = 0x00;
+
+/// Instructions, with jumps to labels that are put in at the end.
+#[derive(Default)]
+struct Assembler {
+    program: Vec<Instruction>,
+    jumps: Vec<(usize, &'static str)>,
+    labels: Vec<(&'static str, usize)>,
+}
+
+impl Assembler {
+    fn emit(&mut self, opcode: u8, to: u8, from: u8, offset: i16, immediate: i32) {
+        let registers = from << 4 | to;
+        self.program.push(Instruction { opcode, registers, offset, immediate });
+    }
+
+    /// `to = from`
+    fn copy(&mut self, to: u8, from: u8) {
+        self.emit(0xbf, to, from, 0, 0);
+    }
+
+    /// `to = value`
+    fn set(&mut self, to: u8, value: i32) {
+        self.emit(0xb7, to, 0, 0, value);
+    }
+
+    /// `to += value`
+    fn add(&mut self, to: u8, value: i32) {
+        self.emit(0x07, to, 0, 0, value);
+    }
+
+    /// `to += from`
+    fn add_register(&mut self, to: u8, from: u8) {
+        self.emit(0x0f, to, from, 0, 0);
+    }
+
+    /// `to &= value`
+    fn and(&mut self, to: u8, value: i32) {
+        self.emit(0x57, to, 0, 0, value);
+    }
+
+    /// `to <<= bits`
+    fn shift_left(&mut self, to: u8, bits: i32) {
+        self.emit(0x67, to, 0, 0, bits);
+    }
+
+    /// `to = *(from + offset)`, so many bytes wide, in the byte order of this machine.
+    fn load(&mut self, width: u8, to: u8, from: u8, offset: i16) {
+        self.emit(0x61 | width, to, from, offset, 0);
+    }
+
+    fn jump(&mut self, label: &'static str) {
+        self.jumps.push((self.program.len(), label));
+        self.emit(0x05, 0, 0, 0, 0);
+    }
+
+    /// Jumps if the low 32 bits of a register are `value`.
+    fn jump_if_equal(&mut self, register: u8, value: u32, label: &'static str) {
+        self.jumps.push((self.program.len(), label));
+        self.emit(0x16, register, 0, 0, value as i32);
+    }
+
+    /// Jumps if they are not.
+    fn jump_unless_equal(&mut self, register: u8, value: u32, label: &'static str) {
+        self.jumps.push((self.program.len(), label));
+        self.emit(0x56, register, 0, 0, value as i32);
+    }
+
+    /// Jumps if a register is below `value`.
+    fn jump_if_below(&mut self, register: u8, value: i32, label: &'static str) {
+        self.jumps.push((self.program.len(), label));
+        self.emit(0xa5, register, 0, 0, value);
+    }
+
+    /// Jumps unless `bytes` from the frame's start on are there.
+    fn jump_unless_there(&mut self, bytes: i32, label: &'static str) {
+        self.copy(LIMIT, FRAME);
+        self.add(LIMIT, bytes);
+        self.jumps.push((self.program.len(), label));
+        self.emit(0x2d, LIMIT, END, 0, 0);
+    }
+
+    fn label(&mut self, label: &'static str) {
+        self.labels.push((label, self.program.len()));
+    }
+
+    /// Puts in where the jumps go.
+    fn finish(mut self) -> Vec<Instruction> {
+        for (at, label) in self.jumps {
+            let found = self.labels.iter().filter(|(name, _)| *name == label);
+            // A label may be there several times: the next one is meant.
+            let target = found.map(|(_, target)| *target).find(|target| *target > at);
+            let target = target.unwrap_or_else(|| panic!("no label {label} behind {at}"));
+            self.program[at].offset = (target - at - 1) as i16;
+        }
+        self.program
+    }
+}
+
+/// A 16-bit number of the wire as a load of this machine sees it.
+fn wire16(value: u16) -> u32 {
+    u16::from_ne_bytes(value.to_be_bytes()).into()
+}
+
+/// The program: TCP to one of `listen` is redirected to the socket that `sockets` (a descriptor
+/// of a map) has for the frame's queue, everything else is passed on.
+pub(super) fn program(listen: &[SocketAddrV4], sockets: i32) -> Vec<Instruction> {
+    let mut a = Assembler::default();
+    a.copy(CONTEXT, ARG1);
+    a.load(WORD, FRAME, CONTEXT, CTX_DATA);
+    a.load(WORD, END, CONTEXT, CTX_DATA_END);
+
+    // Ethernet, and up to two VLAN tags (IEEE 802.1Q, 802.1ad), each of which moves on by four.
+    a.jump_unless_there(14, "pass");
+    a.load(HALF, VALUE, FRAME, 12);
+    for _ in 0..2 {
+        a.jump_if_equal(VALUE, wire16(0x8100), "tag");
+        a.jump_unless_equal(VALUE, wire16(0x88a8), "untagged");
+        a.label("tag");
+        a.add(FRAME, 4);
+        a.jump_unless_there(14, "pass");
+        a.load(HALF, VALUE, FRAME, 12);
+        a.label("untagged");
+    }
+    a.jump_unless_equal(VALUE, wire16(0x0800), "pass");
+
+    // IPv4 that carries TCP, and not the later part of a fragmented packet, which has no ports.
+    a.jump_unless_there(14 + 20, "pass");
+    a.load(BYTE, VALUE, FRAME, 14 + 9);
+    a.jump_unless_equal(VALUE, 6, "pass");
+    a.load(HALF, VALUE, FRAME, 14 + 6);
+    a.and(VALUE, wire16(0x1fff) as i32);
+    a.jump_unless_equal(VALUE, 0, "pass");
+    a.load(WORD, ADDRESS, FRAME, 14 + 16);
+
+    // The header's length is in words of four bytes; options come before the ports.
+    a.load(BYTE, VALUE, FRAME, 14);
+    a.and(VALUE, 0x0f);
+    a.shift_left(VALUE, 2);
+    a.jump_if_below(VALUE, 20, "pass");
+    a.add_register(FRAME, VALUE);
+    a.jump_unless_there(14 + 4, "pass");
+    a.load(HALF, VALUE, FRAME, 14 + 2);
+
+    for address in listen {
+        a.jump_unless_equal(VALUE, wire16(address.port()), "next");
+        a.jump_if_equal(ADDRESS, u32::from_ne_bytes(address.ip().octets()), "steer");
+        a.label("next");
+    }
+    a.jump("pass");
+
+    // Where the queue has no socket, the kernel gets the frame.
+    a.label("steer");
+    a.load(WORD, ARG2, CONTEXT, CTX_QUEUE);
+    const LOAD_MAP: u8 = 1;
+    a.emit(0x18, ARG1, LOAD_MAP, 0, sockets);
+    a.emit(0, 0, 0, 0, 0);
+    a.set(ARG3, XDP_PASS);
+    a.emit(0x85, 0, 0, 0, HELPER_REDIRECT_MAP);
+    a.emit(0x95, 0, 0, 0, 0);
+
+    a.label("pass");
+    a.set(VERDICT, XDP_PASS);
+    a.emit(0x95, 0, 0, 0, 0);
+    a.finish()
+}

@@ -1,0 +1,114 @@
+//! Giving privileges up once everything that needs them is set up.
+#![allow(unsafe_code, reason = "system calls")]
+
+use std::ffi::CString;
+use std::io;
+
+/// Why privileges could not be given up.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivilegesError {
+    /// The process cannot change its user.
+    #[error("[gateway] user = \"{0}\": only a process that starts as root can become another user")]
+    NotRoot(String),
+    /// There is no such user.
+    #[error("[gateway] user = \"{0}\": there is no such user; `useradd --system {0}` makes one")]
+    Unknown(String),
+    /// It is root.
+    #[error("[gateway] user = \"{0}\" has all privileges; name one that has none")]
+    Root(String),
+    /// The system refused.
+    #[error("cannot become user \"{user}\": {source}")]
+    System {
+        /// The user.
+        user: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Becomes another user for good: no groups but its own, no capability, and no way back through
+/// a set-user-id program.
+pub fn drop_privileges(user: &str) -> Result<(), PrivilegesError> {
+    // SAFETY: no arguments; cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        return Err(PrivilegesError::NotRoot(user.to_owned()));
+    }
+    let refused = |source| PrivilegesError::System { user: user.to_owned(), source };
+    let unknown = || PrivilegesError::Unknown(user.to_owned());
+    let (uid, gid) = ids(user).map_err(refused)?.ok_or_else(unknown)?;
+    if uid == 0 {
+        return Err(PrivilegesError::Root(user.to_owned()));
+    }
+    // SAFETY: no groups are read.
+    check(unsafe { libc::setgroups(0, std::ptr::null()) }).map_err(refused)?;
+    // SAFETY: no pointers.
+    check(unsafe { libc::setgid(gid) }).map_err(refused)?;
+    // SAFETY: no pointers. Capabilities go with the user id.
+    check(unsafe { libc::setuid(uid) }).map_err(refused)?;
+    // SAFETY: no pointers.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }).map_err(refused)
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// User and group number of a name.
+fn ids(user: &str) -> io::Result<Option<(libc::uid_t, libc::gid_t)>> {
+    let Ok(name) = CString::new(user) else { return Ok(None) };
+    let mut buffer: Vec<libc::c_char> = vec![0; 16 << 10];
+    let mut entry = std::mem::MaybeUninit::<libc::passwd>::uninit();
+    let mut found = std::ptr::null_mut();
+    let (place, text) = (entry.as_mut_ptr(), buffer.as_mut_ptr());
+    // SAFETY: a terminated name; places for the entry, its strings and the answer.
+    let error =
+        unsafe { libc::getpwnam_r(name.as_ptr(), place, text, buffer.len(), &mut found) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    // SAFETY: null, or the address of `entry`, which was filled in.
+    Ok(unsafe { found.as_ref() }.map(|entry| (entry.pw_uid, entry.pw_gid)))
+}
+
+/// Gives up every capability of this thread and those it starts, where the process is not root:
+/// what it was given for its set-up alone.
+pub fn drop_capabilities() {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+    // SAFETY: no arguments; cannot fail.
+    if unsafe { libc::geteuid() } == 0 {
+        return;
+    }
+    let header = Header { version: VERSION_3, pid: 0 };
+    let none = [0u32; 6];
+    // SAFETY: no pointers.
+    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    // SAFETY: header and data have the layout of version 3 (capset(2)).
+    unsafe { libc::syscall(libc::SYS_capset, &header, &none) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_numbers() {
+        assert_eq!(ids("root").unwrap(), Some((0, 0)));
+        assert_eq!(ids("nobody-of-that-name").unwrap(), None);
+    }
+
+    #[test]
+    fn nobody_becomes_root_or_an_unknown_user() {
+        // SAFETY: no arguments; cannot fail.
+        if unsafe { libc::geteuid() } == 0 {
+            assert!(matches!(drop_privileges("root"), Err(PrivilegesError::Root(_))));
+            assert!(matches!(drop_privileges("no-such-user"), Err(PrivilegesError::Unknown(_))));
+        } else {
+            assert!(matches!(drop_privileges("root"), Err(PrivilegesError::NotRoot(_))));
+        }
+    }
+}

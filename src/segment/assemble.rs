@@ -1,0 +1,236 @@
+//! Rings, agents and threads of a segment.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::agents::{BookDuty, GatewayDuty, InlineDuty, JournalDuty, LogDuty, RiskDuty};
+use super::memory::ring;
+use super::transport::{AnyTransport, Opened};
+use super::{
+    Agents, Failure, Recovered, Segment, SegmentError, counters::prefixes, limits::apply_limits,
+    regenerate,
+};
+use crate::book::BookAgent;
+use crate::config::{Ack, Config, Idle, Topology};
+use crate::gateway::{
+    Authenticator, Gateway, GatewayRings, GatewaySetup, Names, Peers, Replayer, UserSetup,
+};
+use crate::journal::{DirectoryLock, Durable, JournalWriter};
+use crate::order::{Command, Event, Feedback, SeqNum};
+use crate::ring::{Consumer, Producer};
+use crate::risk::{Outlets, RiskAgent};
+use crate::runtime::{Clock, Counters, IdleStrategy, Record, Worker, allowed_cores};
+use crate::session::stream::Stream;
+
+/// Records on their way to the log.
+const RECORDS_MAX: usize = 1024;
+/// Logins on their way to or from the password helper.
+const LOGINS_MAX: usize = 64;
+/// Pieces of replays on their way.
+const CHUNKS_MAX: usize = 256;
+/// Commands on their way to the disk.
+const JOURNAL_RING: usize = 65_536;
+
+/// What every gateway of a segment has in common.
+struct Common<'a> {
+    config: &'a Config,
+    dir: PathBuf,
+    users: Vec<UserSetup>,
+    names: Names,
+    session_name: [u8; 10],
+    counters: Counters,
+    durable: Durable,
+    stop_replays: Arc<AtomicBool>,
+}
+
+/// The other ends of a gateway's rings, and its helpers.
+struct Surroundings {
+    commands: Consumer<Command>,
+    events: Producer<Event>,
+    authenticator: Authenticator,
+    replayer: Replayer,
+    log: LogDuty,
+}
+
+impl Common<'_> {
+    /// A gateway and what surrounds it. The first has all streams.
+    fn gateway(
+        &self,
+        number: usize,
+        transport: AnyTransport,
+        peers: Peers,
+        streams: &mut [Option<Stream>],
+        credentials: Vec<crate::gateway::Credential>,
+    ) -> (Gateway<AnyTransport>, Surroundings) {
+        let capacity = *self.config.gateway.ring_capacity.get_ref();
+        let (commands_tx, commands, _) = ring(capacity, Command::EMPTY);
+        let (events, events_rx, _) = ring(capacity, Event::EMPTY);
+        let (auth_tx, auth_rx, _) = ring(LOGINS_MAX, crate::gateway::AuthRequest::EMPTY);
+        let (answer_tx, answer_rx, _) = ring(LOGINS_MAX, crate::gateway::AuthAnswer::EMPTY);
+        let (replay_tx, replay_rx, _) = ring(LOGINS_MAX, crate::gateway::ReplayRequest::EMPTY);
+        let (chunk_tx, chunk_rx, _) = ring(CHUNKS_MAX, crate::gateway::Chunk::EMPTY);
+        let (records_tx, records_rx, _) = ring(RECORDS_MAX, Record::EMPTY);
+        let mine = |stream: &mut Option<Stream>| if number == 0 { stream.take() } else { None };
+        let setup = GatewaySetup {
+            users: self.users.iter().cloned().zip(streams.iter_mut().map(mine)).collect(),
+            names: self.names.clone(),
+            session_name: self.session_name,
+            hold_until_durable: self.config.gateway.ack == Ack::Journaled,
+            counters: self.counters.clone(),
+            counter_prefixes: prefixes(number),
+            peers,
+        };
+        let rings = GatewayRings {
+            commands: commands_tx,
+            events: events_rx,
+            auth_requests: auth_tx,
+            auth_answers: answer_rx,
+            replay_requests: replay_tx,
+            chunks: chunk_rx,
+            records: records_tx,
+        };
+        let again = regenerate(self.dir.clone(), self.config.clone(), self.durable.clone());
+        let surroundings = Surroundings {
+            commands,
+            events,
+            authenticator: Authenticator::new(credentials, auth_rx, answer_tx),
+            replayer: Replayer::new(again, replay_rx, chunk_tx, self.stop_replays.clone()),
+            log: LogDuty::new(records_rx),
+        };
+        (Gateway::new(transport, setup, rings), surroundings)
+    }
+}
+
+/// Builds everything on top of what was recovered, and sets the threads going.
+pub(super) fn assemble(
+    config: &Config,
+    dir: PathBuf,
+    lock: DirectoryLock,
+    opened: Opened,
+    counters: Counters,
+    recovered: &mut Recovered,
+) -> Result<Segment, SegmentError> {
+    let clock = Clock::new();
+    let capacity = *config.gateway.ring_capacity.get_ref();
+    let (mut to_journal, from_risk_j, backing) = ring(JOURNAL_RING, Command::EMPTY);
+    let start = recovered.start(clock.now_ns());
+    let recovered_commands = recovered.risk.last_seq().0;
+    let session_name = start.session;
+    recovered.define_new(config, clock.now_ns(), |command| {
+        assert!(to_journal.push(command), "fewer definitions than the journal's ring holds");
+    })?;
+    apply_limits(config, recovered);
+
+    let durable = Durable::new(SeqNum(recovered_commands));
+    let writer = JournalWriter::open(&dir, start, from_risk_j, durable.clone())?;
+    let (to_book, from_risk, _) = ring(capacity, Command::EMPTY);
+    let (feedback_tx, feedback_rx, _) = ring(capacity, Feedback::EMPTY);
+    let Recovered { risk, book, dictionary, streams, .. } = recovered.take();
+    let common = Common {
+        config,
+        dir,
+        users: dictionary.user_setups(config),
+        names: dictionary.names(),
+        session_name,
+        counters: counters.clone(),
+        durable: durable.clone(),
+        stop_replays: Arc::new(AtomicBool::new(false)),
+    };
+    let mut streams: Vec<Option<Stream>> = streams.into_iter().map(Some).collect();
+    let users_max = streams.len();
+    let peers = Peers::all(opened.transports.len(), users_max);
+    let mut gateways = Vec::new();
+    let (mut from_gateways, mut to_gateways) = (Vec::new(), Vec::new());
+    let (mut authenticators, mut replayers, mut logs) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, (transport, peers)) in opened.transports.into_iter().zip(peers).enumerate() {
+        let credentials = dictionary.credentials(config);
+        let (gateway, around) = common.gateway(number, transport, peers, &mut streams, credentials);
+        gateways.push(gateway);
+        from_gateways.push(around.commands);
+        to_gateways.push(around.events);
+        authenticators.push(around.authenticator);
+        replayers.push(around.replayer);
+        logs.push(around.log);
+    }
+    let outlets = Outlets { book: to_book, journal: to_journal };
+    let risk = RiskAgent::new(risk, from_gateways, feedback_rx, outlets);
+    let book = BookAgent::new(book, from_risk, to_gateways, users_max, feedback_tx);
+    let failure = Failure::default();
+    let awaited = config.gateway.ack == Ack::Journaled;
+    let journal =
+        JournalDuty::new(writer, failure.clone(), durable.clone(), &counters, awaited);
+    let agents = start_agents(config, clock, gateways, risk, book, &durable, &counters);
+    let stop_replays = common.stop_replays.clone();
+    Ok(Segment {
+        addresses: opened.addresses,
+        transport: opened.name,
+        backing,
+        counters,
+        durable,
+        failure,
+        agents,
+        journal: Worker::start("mr-journal", None, IdleStrategy::Park, journal),
+        authenticators: helpers("mr-login", authenticators),
+        replayers: helpers("mr-replay", replayers),
+        stop_replays,
+        logs: helpers("mr-log", logs),
+        recovered_commands,
+        _lock: lock,
+    })
+}
+
+/// Threads that sleep most of the time.
+fn helpers<D: crate::runtime::Duty>(name: &str, duties: Vec<D>) -> Vec<Worker<D>> {
+    let start = |duty| Worker::start(name, None, IdleStrategy::Yield, duty);
+    duties.into_iter().map(start).collect()
+}
+
+/// Starts the pipeline's threads as the configuration lays them out.
+fn start_agents(
+    config: &Config,
+    clock: Clock,
+    gateways: Vec<Gateway<AnyTransport>>,
+    risk: RiskAgent,
+    book: BookAgent,
+    durable: &Durable,
+    counters: &Counters,
+) -> Agents {
+    let inline = config.gateway.topology == Topology::Inline;
+    let agents = if inline { 1 } else { gateways.len() + 2 };
+    let strategy = idle_strategy(config.gateway.idle, agents);
+    let core = |agent: usize| {
+        let cores = config.gateway.cores.get_ref();
+        (!cores.is_empty()).then(|| cores[agent % cores.len()])
+    };
+    let duty = |gateway| GatewayDuty::new(gateway, clock.clone(), durable.clone());
+    let gateways: Vec<_> = gateways.into_iter().map(duty).collect();
+    let risk = RiskDuty::new(risk, clock.clone(), counters);
+    let book = BookDuty::new(book);
+    if inline {
+        let duty = InlineDuty { gateways, risk, book };
+        return Agents::Inline(Worker::start("mr-inline", core(0), strategy, duty));
+    }
+    let count = gateways.len();
+    let start = |(at, gateway)| {
+        let name = if count == 1 { "mr-gateway".to_owned() } else { format!("mr-gateway{at}") };
+        Worker::start(&name, core(at), strategy, gateway)
+    };
+    Agents::Pipeline {
+        gateways: gateways.into_iter().enumerate().map(start).collect(),
+        risk: Worker::start("mr-risk", core(count), strategy, risk),
+        book: Worker::start("mr-book", core(count + 1), strategy, book),
+    }
+}
+
+/// Spinning is for machines that have a core for every agent, one for the journal, and one for
+/// the rest.
+fn idle_strategy(idle: Idle, agents: usize) -> IdleStrategy {
+    match idle {
+        Idle::Auto if allowed_cores().len() > agents + 1 => IdleStrategy::SpinThenPark,
+        Idle::Auto => IdleStrategy::Park,
+        Idle::Spin => IdleStrategy::Spin,
+        Idle::Yield => IdleStrategy::Yield,
+        Idle::Park => IdleStrategy::Park,
+    }
+}

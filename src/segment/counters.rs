@@ -1,0 +1,24 @@
+//! The names of a segment's counters.
+
+use crate::{gateway, net};
+
+/// What belongs to the segment as a whole.
+const OWN: [&str; 5] =
+    ["risk.sequenced", "risk.rejected", "risk.ignored", "risk.open_orders", "journal.durable"];
+
+/// What stands before the counters of a gateway and of its transport: `gateway` and `net`, with
+/// its number from the second on.
+pub(super) fn prefixes(gateway: usize) -> [String; 2] {
+    let number = if gateway == 0 { String::new() } else { gateway.to_string() };
+    [format!("gateway{number}"), format!("net{number}")]
+}
+
+/// Every counter of a segment.
+pub(super) fn names(gateways: usize) -> Vec<String> {
+    let mut names: Vec<String> = OWN.map(String::from).to_vec();
+    for [gateway, net] in (0..gateways).map(prefixes) {
+        names.extend(gateway::COUNTERS.iter().map(|name| format!("{gateway}.{name}")));
+        names.extend(net::COUNTERS.iter().map(|name| format!("{net}.{name}")));
+    }
+    names
+}

@@ -1,0 +1,56 @@
+//! What the configuration says of firms and symbols, as risk wants it.
+
+use super::Recovered;
+use crate::config::Config;
+use crate::order::Price;
+use crate::risk::Limits;
+
+/// Gives every firm its limits and every symbol its reference price, unless it traded.
+pub(super) fn apply_limits(config: &Config, recovered: &mut Recovered) {
+    for (firm, limits) in recovered.dictionary.limits(config) {
+        recovered.risk.set_limits(firm, limits);
+    }
+    for (symbol, price) in recovered.dictionary.reference_prices(config) {
+        recovered.risk.set_reference_price(symbol, price);
+    }
+}
+
+/// The limits of a firm that the configuration does not name: those of `[risk.default]`.
+pub(super) fn limits_of(config: &Config, firm: &str, symbols: &[String]) -> Limits {
+    use crate::config::SelfTradePolicy as Policy;
+    let own = config.risk.firm.iter().find(|(name, _)| name.get_ref() == firm).map(|(_, l)| l);
+    let default = &config.risk.default;
+    macro_rules! pick {
+        ($key:ident, $built_in:expr) => {
+            own.and_then(|own| own.$key.clone()).or(default.$key.clone()).unwrap_or($built_in)
+        };
+    }
+    let restricted = pick!(restricted, Vec::new());
+    Limits {
+        max_order_qty: pick!(max_order_qty, 100_000),
+        max_order_notional: pick!(max_order_notional, crate::config::Money(200_000_000_000)).0,
+        price_collar_bps: pick!(price_collar_bps, 2_000),
+        max_messages_per_second: pick!(max_messages_per_second, 100_000),
+        max_position: pick!(max_position, 10_000_000).min(1 << 60) as i64,
+        max_open_notional: pick!(max_open_notional, crate::config::Money(10_000_000_000_000)).0,
+        duplicate_window_ns: u64::from(pick!(duplicate_window_ms, 0)) * 1_000_000,
+        self_trade: match pick!(self_trade, Policy::CancelNewest) {
+            Policy::CancelNewest => crate::order::SelfTrade::CancelNewest,
+            Policy::CancelOldest => crate::order::SelfTrade::CancelOldest,
+            Policy::CancelBoth => crate::order::SelfTrade::CancelBoth,
+            Policy::Decrement => crate::order::SelfTrade::Decrement,
+            Policy::Allow => crate::order::SelfTrade::Allow,
+        },
+        market_orders: pick!(market_orders, true),
+        short_sales: pick!(short_sales, true),
+        restricted: symbols
+            .iter()
+            .map(|symbol| restricted.iter().any(|name| name.get_ref() == symbol))
+            .collect(),
+    }
+}
+
+/// A symbol's tick in the configuration.
+pub(super) fn tick_of(config: &Config, symbol: &str) -> Option<Price> {
+    config.symbols.iter().find(|s| s.name.get_ref() == symbol).map(|s| s.tick)
+}
