@@ -1,6 +1,7 @@
 //! The command line. Each subcommand is a file.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod check;
 mod demo;
 mod hash_password;
@@ -23,6 +24,7 @@ Examples:
   millrace run                                  the built-in configuration on 127.0.0.1:7001
   millrace order --user TRADE1 --password secret buy 100 AAPL 190.00
   millrace run --config millrace.toml           your own configuration
+  millrace bench wire --transport all           what an order takes on this machine, and a raw echo
   millrace journal replay millrace-data         what the journal holds, and how fast it replays")]
 struct Arguments {
     #[command(subcommand)]
@@ -33,6 +35,7 @@ struct Arguments {
 enum Command {
     Demo(demo::Arguments),
     Run(run::Arguments),
+    Bench(bench::Arguments),
     Check(check::Arguments),
     Journal(journal::Arguments),
     Order(order::Arguments),
@@ -49,6 +52,7 @@ pub fn main() -> ExitCode {
     let done = match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Journal(arguments) => journal::run(&arguments),
         Command::Order(arguments) => order::run(&arguments),

@@ -15,6 +15,24 @@ pub const INTERFACE: &str = "vsrv";
 /// Its address.
 pub const ADDRESS: &str = "10.9.0.1";
 
+/// Makes a configuration for loopback one for the gateway's host: the address of its interface,
+/// the transport there, and instead of the plain password the hash of it, since plain ones are
+/// for loopback.
+pub fn adapt(text: &str, transport: &str, queues: &[u32], password_hash: &str) -> String {
+    let line = text.lines().find(|line| line.starts_with("transport = "));
+    let text = line.map_or(text.to_owned(), |line| text.replace(&format!("{line}\n"), ""));
+    let text = text
+        .replace("[gateway]\n", &format!("[gateway]\ntransport = \"{transport}\"\n"))
+        .replace("127.0.0.1:", &format!("{ADDRESS}:"))
+        .replace("password = \"secret\"", &format!("password_hash = \"{password_hash}\""));
+    match transport {
+        "af_xdp" => {
+            format!("{text}\n[af_xdp]\ninterface = \"{INTERFACE}\"\nqueues = {queues:?}\n")
+        }
+        _ => text,
+    }
+}
+
 /// A gateway's host and a client's, joined by a wire.
 pub struct Playground {
     name: String,

@@ -22,13 +22,7 @@ unsafe impl Memory for RingRegion {
 }
 
 /// Memory for frames in a region of its own.
-pub(super) struct FrameRegion(Region);
-
-impl FrameRegion {
-    pub fn new(bytes: usize) -> FrameRegion {
-        FrameRegion(Region::new(bytes))
-    }
-}
+struct FrameRegion(Region);
 
 // SAFETY: a region is its own mapping, zeroed, aligned to 4096 and alive as long as it; nothing
 // but the driver is given its address.
@@ -40,6 +34,11 @@ unsafe impl FrameMemory for FrameRegion {
     fn len(&self) -> usize {
         self.0.len()
     }
+}
+
+/// Memory for the frames of a driver: hugepages where there are any.
+pub fn frame_memory(bytes: usize) -> Box<dyn FrameMemory> {
+    Box::new(FrameRegion(Region::new(bytes)))
 }
 
 /// A ring in a region of its own, and what the region is made of.

@@ -15,6 +15,7 @@ mod recovery;
 mod stop;
 mod transport;
 
+pub use memory::frame_memory;
 pub use dictionary::{Dictionary, SymbolEntry, UserEntry};
 pub use recovery::{Recovered, StateHash, recover, regenerate};
 pub use stop::Stopped;

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, SocketAddrV4};
 
-use super::memory::FrameRegion;
+use super::memory::frame_memory;
 use super::{SegmentError, system};
 use crate::config::{AfXdpMode, Config, TransportKind};
 use crate::net::af_xdp::{self, AfXdp, AfXdpSetup, Mode, ModeWanted};
@@ -69,9 +69,10 @@ fn open_af_xdp(config: &Config) -> Result<Opened, SegmentError> {
         busy_poll: af_xdp.busy_poll,
         frame_bytes: *af_xdp.frame_bytes.get_ref(),
         ring_frames: *af_xdp.ring_frames.get_ref(),
+        protocol: 6,
         listen: listen.collect(),
     };
-    let opened = af_xdp::open(&setup, |bytes| Box::new(FrameRegion::new(bytes)))?;
+    let opened = af_xdp::open(&setup, frame_memory)?;
     let tcp = TcpSetup {
         listen: opened.listen.clone(),
         connections_max: connections_max(config),

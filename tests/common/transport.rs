@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 
-use millrace::client::playground::{ADDRESS, INTERFACE, Playground};
+use millrace::client::playground::{self, Playground};
 
 /// The argon2id hash of `secret` with little work: plain passwords are for loopback.
 const SECRET: &str =
@@ -29,11 +29,7 @@ pub fn adapt(text: &str) -> String {
 
 /// The same on AF_XDP, with more lines at the end.
 pub fn over_af_xdp(text: &str, queues: &[u32], more: &str) -> String {
-    let text = text
-        .replace("[gateway]\n", "[gateway]\ntransport = \"af_xdp\"\n")
-        .replace("127.0.0.1:", &format!("{ADDRESS}:"))
-        .replace("password = \"secret\"", &format!("password_hash = \"{SECRET}\""));
-    format!("{text}\n[af_xdp]\ninterface = \"{INTERFACE}\"\nqueues = {queues:?}\n{more}\n")
+    format!("{}{more}\n", playground::adapt(text, "af_xdp", queues, SECRET))
 }
 
 /// Does something on the gateway's host. Afterwards this thread is on the client's.

@@ -81,7 +81,9 @@ pub struct AfXdpSetup {
     pub frame_bytes: u32,
     /// Frames on the way in, and as many on the way out; a power of two.
     pub ring_frames: u32,
-    /// What is steered here.
+    /// IP protocol that is steered here: 6, TCP, or 17, UDP.
+    pub protocol: u8,
+    /// Addresses and ports that are steered here.
     pub listen: Vec<SocketAddrV4>,
 }
 
@@ -139,7 +141,7 @@ pub fn open(
         "make a map of sockets",
         "make a map of sockets".to_owned(),
     ))?;
-    let instructions = steering::program(&listen, sockets.as_raw_fd());
+    let instructions = steering::program(&listen, setup.protocol, sockets.as_raw_fd());
     let program = Program::load(&instructions).map_err(privilege(
         "CAP_BPF and CAP_NET_ADMIN",
         "load the steering program",

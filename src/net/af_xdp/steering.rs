@@ -138,9 +138,13 @@ fn wire16(value: u16) -> u32 {
     u16::from_ne_bytes(value.to_be_bytes()).into()
 }
 
-/// The program: TCP to one of `listen` is redirected to the socket that `sockets` (a descriptor
+/// The program: `protocol` (6 is TCP) to one of `listen` is redirected to the socket that `sockets` (a descriptor
 /// of a map) has for the frame's queue, everything else is passed on.
-pub(super) fn program(listen: &[SocketAddrV4], sockets: i32) -> Vec<Instruction> {
+pub(super) fn program(
+    listen: &[SocketAddrV4],
+    protocol: u8,
+    sockets: i32,
+) -> Vec<Instruction> {
     let mut a = Assembler::default();
     a.copy(CONTEXT, ARG1);
     a.load(WORD, FRAME, CONTEXT, CTX_DATA);
@@ -160,10 +164,10 @@ pub(super) fn program(listen: &[SocketAddrV4], sockets: i32) -> Vec<Instruction>
     }
     a.jump_unless_equal(VALUE, wire16(0x0800), "pass");
 
-    // IPv4 that carries TCP, and not the later part of a fragmented packet, which has no ports.
+    // IPv4 that carries the protocol, and not the later part of a fragmented packet, which has no ports.
     a.jump_unless_there(14 + 20, "pass");
     a.load(BYTE, VALUE, FRAME, 14 + 9);
-    a.jump_unless_equal(VALUE, 6, "pass");
+    a.jump_unless_equal(VALUE, protocol.into(), "pass");
     a.load(HALF, VALUE, FRAME, 14 + 6);
     a.and(VALUE, wire16(0x1fff) as i32);
     a.jump_unless_equal(VALUE, 0, "pass");

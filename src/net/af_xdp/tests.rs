@@ -35,7 +35,7 @@ fn steering() -> Option<Steering> {
     // A map takes sockets that have a ring to receive on.
     let _ring = socket.ring(Kind::Receive, 64).unwrap();
     map.insert(0, &socket).unwrap();
-    let program = Program::load(&program(&listen, map.as_raw_fd())).unwrap();
+    let program = Program::load(&program(&listen, 6, map.as_raw_fd())).unwrap();
     Some(Steering { program, _map: map, _socket: socket })
 }
 

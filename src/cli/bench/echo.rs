@@ -1,0 +1,265 @@
+//! Floors: servers that send back what comes, and do nothing else.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
+
+use super::wire::{Figures, Measured, Place, Plan};
+use crate::client::playground::{ADDRESS, INTERFACE};
+use crate::net::af_xdp::{self, AfXdp, AfXdpSetup, ModeWanted};
+use crate::net::frames::FrameDriver;
+use crate::net::tcp::{TcpSetup, TcpTransport};
+use crate::net::{Close, ConnId, Handler, Transport};
+use crate::runtime::Clock;
+use crate::segment::frame_memory;
+
+/// Bytes of an Enter Order in its packet.
+const ECHO_BYTES: usize = 52;
+const PORT: u16 = 7009;
+
+/// Pins this thread.
+pub(super) fn pin(core: usize) {
+    core_affinity::set_for_current(core_affinity::CoreId { id: core });
+}
+
+pub(super) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 10_000_000_000, 3).expect("bounds that fit")
+}
+
+/// A server on a thread of its own, until dropped.
+struct Server {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn start(core: usize, serve: impl FnOnce(&AtomicBool) + Send + 'static) -> Server {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = stop.clone();
+        let thread = std::thread::spawn(move || {
+            pin(core);
+            serve(&told);
+        });
+        Server { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().expect("taken here only").join();
+    }
+}
+
+/// Sends a message and waits for its echo, one after the other, on a thread pinned to the
+/// client's core.
+fn round_trips(
+    plan: &Plan,
+    mut exchange: impl FnMut(&[u8; ECHO_BYTES], &mut [u8; ECHO_BYTES]) -> std::io::Result<()> + Send,
+) -> Measured {
+    let times_ns = on_core(plan.cores[1], || {
+        let mut times_ns = histogram();
+        let mut answer = [0; ECHO_BYTES];
+        for n in 0..plan.warm_up() + plan.round_trips {
+            let message = [n as u8; ECHO_BYTES];
+            let started = Instant::now();
+            exchange(&message, &mut answer)?;
+            let elapsed = started.elapsed().as_nanos() as u64;
+            if answer != message {
+                return Err(std::io::Error::other("an echo that is none"));
+            }
+            if n >= plan.warm_up() {
+                times_ns.saturating_record(elapsed);
+            }
+        }
+        Ok(times_ns)
+    })?;
+    Ok(Figures { times_ns, driver_calls: None })
+}
+
+/// Does something on a thread pinned to a core.
+pub(super) fn on_core<R: Send>(core: usize, what: impl FnOnce() -> R + Send) -> R {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            pin(core);
+            what()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// A spinning socket.
+pub(super) fn connect(to: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(to)?;
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
+/// Reads exactly `bytes`, spinning.
+pub(super) fn read(mut stream: &TcpStream, bytes: &mut [u8]) -> std::io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match stream.read(&mut bytes[done..]) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(count) => done += count,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Kernel sockets at both ends.
+pub(super) fn kernel(plan: &Plan, place: &Place<'_>) -> Measured {
+    let ip = match place {
+        Place::Loopback => "127.0.0.1",
+        Place::Veth(_) => ADDRESS,
+    };
+    let listener = place.on_server(|| TcpListener::bind((ip, 0)))??;
+    let to = listener.local_addr()?;
+    listener.set_nonblocking(true)?;
+    let _server = Server::start(plan.cores[0], move |stop| {
+        let mut buffer = [0; 4096];
+        let mut stream: Option<TcpStream> = None;
+        while !stop.load(Ordering::Relaxed) {
+            let Some(stream) = &mut stream else {
+                stream = listener.accept().ok().map(|(stream, _)| stream);
+                if let Some(stream) = &stream {
+                    let _ = stream.set_nodelay(true);
+                    let _ = stream.set_nonblocking(true);
+                }
+                continue;
+            };
+            match stream.read(&mut buffer) {
+                Ok(count) => drop(stream.write_all(&buffer[..count])),
+                Err(_) => std::hint::spin_loop(),
+            }
+        }
+    });
+    let stream = place.on_client(|| connect(to))??;
+    round_trips(plan, |message, answer| {
+        (&stream).write_all(message)?;
+        read(&stream, answer)
+    })
+}
+
+fn open(protocol: u8) -> Result<AfXdp, af_xdp::AfXdpError> {
+    let address: Ipv4Addr = ADDRESS.parse().expect("an address");
+    let setup = AfXdpSetup {
+        interface: INTERFACE.to_owned(),
+        queues: vec![0],
+        mode: ModeWanted::Auto,
+        busy_poll: false,
+        frame_bytes: 2048,
+        ring_frames: 2048,
+        protocol,
+        listen: vec![SocketAddrV4::new(address, PORT)],
+    };
+    let opened = af_xdp::open(&setup, frame_memory)?;
+    Ok(opened.drivers.into_iter().next().expect("one queue was asked for"))
+}
+
+/// Datagrams turned round on the driver itself.
+pub(super) fn af_xdp_udp(plan: &Plan, place: &Place<'_>) -> Measured {
+    let mut driver = place.on_server(|| open(17))??;
+    let _server = Server::start(plan.cores[0], move |stop| {
+        let mut back = [0; 2048];
+        let mut length = 0;
+        while !stop.load(Ordering::Relaxed) {
+            driver.receive(0, |frame| {
+                length = frame.len().min(back.len());
+                back[..length].copy_from_slice(&frame[..length]);
+            });
+            if length > 0 && driver.room() > 0 {
+                let frame = &mut back[..length];
+                turn_round(frame);
+                driver.transmit(length, |place| place.copy_from_slice(frame));
+                driver.flush(0);
+                length = 0;
+            }
+        }
+    });
+    let socket = place.on_client(|| UdpSocket::bind(("0.0.0.0", 0)))??;
+    socket.connect((ADDRESS, PORT))?;
+    socket.set_nonblocking(true)?;
+    round_trips(plan, |message, answer| {
+        socket.send(message)?;
+        loop {
+            match socket.recv(answer) {
+                Ok(_) => return Ok(()),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
+                Err(e) => return Err(e),
+            }
+        }
+    })
+}
+
+/// Swaps both ends of an Ethernet, IPv4 and UDP header; their checksums stay right.
+fn turn_round(frame: &mut [u8]) {
+    for (at, bytes) in [(0, 6), (26, 4), (34, 2)] {
+        let (first, second) = frame[at..at + 2 * bytes].split_at_mut(bytes);
+        first.swap_with_slice(second);
+    }
+}
+
+/// Sends back what comes.
+#[derive(Default)]
+struct Echo {
+    back: Vec<(ConnId, Vec<u8>)>,
+}
+
+impl Handler for Echo {
+    fn opened(&mut self, _: ConnId, _: usize) {}
+
+    fn received(&mut self, conn: ConnId, bytes: &[u8]) -> Result<usize, Close> {
+        match self.back.iter_mut().find(|(of, _)| *of == conn) {
+            Some((_, back)) => back.extend_from_slice(bytes),
+            None => self.back.push((conn, bytes.to_vec())),
+        }
+        Ok(bytes.len())
+    }
+
+    fn writable(&mut self, _: ConnId) {}
+
+    fn closed(&mut self, conn: ConnId) {
+        self.back.retain(|(of, _)| *of != conn);
+    }
+}
+
+/// The gateway's own TCP, with nothing above it.
+pub(super) fn af_xdp_tcp(plan: &Plan, place: &Place<'_>) -> Measured {
+    let driver = place.on_server(|| open(6))??;
+    let setup = TcpSetup {
+        listen: vec![SocketAddrV4::new(ADDRESS.parse().expect("an address"), PORT)],
+        connections_max: 4,
+        receive_bytes: 16 << 10,
+        transmit_bytes: 32 << 10,
+    };
+    let mut transport = TcpTransport::new(driver, &setup);
+    let _server = Server::start(plan.cores[0], move |stop| {
+        let clock = Clock::new();
+        let mut echo = Echo::default();
+        while !stop.load(Ordering::Relaxed) {
+            let now_ns = clock.now_ns();
+            transport.poll(&mut echo, 1 << 20, now_ns);
+            for (conn, back) in &mut echo.back {
+                if let Ok(sent) = transport.send(*conn, back) {
+                    back.drain(..sent);
+                }
+            }
+            transport.flush(now_ns);
+        }
+    });
+    let to = SocketAddr::from((setup.listen[0].ip().octets(), PORT));
+    let stream = place.on_client(|| connect(to))??;
+    round_trips(plan, |message, answer| {
+        (&stream).write_all(message)?;
+        read(&stream, answer)
+    })
+}

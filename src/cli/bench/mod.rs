@@ -1,0 +1,25 @@
+//! `millrace bench`
+
+mod echo;
+mod orders;
+mod wire;
+
+use super::Outcome;
+
+/// Measure this machine: what an order takes, next to what a bare echo takes.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    Wire(wire::Arguments),
+}
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    match &arguments.what {
+        What::Wire(arguments) => wire::run(arguments),
+    }
+}

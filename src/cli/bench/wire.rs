@@ -1,0 +1,201 @@
+//! `millrace bench wire`
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::super::Outcome;
+use super::{echo, orders};
+use crate::client::playground::Playground;
+use crate::runtime::allowed_cores;
+use crate::runtime::namespace::Namespace;
+
+/// Order to Accepted, one client, one order at a time, inline topology, `ack = "sequenced"`: next
+/// to a raw echo of 52 bytes in the same run. Both sides spin.
+///
+/// Kernel sockets are measured on loopback. With af_xdp everything is measured between two
+/// network namespaces joined by a veth pair, which needs root: kernel sockets too, in turn.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// What to measure.
+    #[arg(long, value_enum, default_value = "kernel")]
+    transport: Which,
+    /// Runs of each kind, in turn; medians are printed.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
+    runs: u32,
+    /// Round trips in each run, after a tenth as many to warm up.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(10..=200_000))]
+    round_trips: u32,
+    /// Connections that are open and idle beside the one that trades.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    idle: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Which {
+    /// Kernel sockets on loopback.
+    Kernel,
+    /// AF_XDP on veth, and kernel sockets there.
+    AfXdp,
+    /// Both.
+    All,
+}
+
+/// What every measurement is made with.
+pub(super) struct Plan {
+    pub round_trips: u32,
+    pub idle: u32,
+    pub cores: [usize; 2],
+}
+
+impl Plan {
+    pub fn warm_up(&self) -> u32 {
+        self.round_trips / 10
+    }
+}
+
+/// Where the two ends are.
+pub(super) enum Place<'a> {
+    Loopback,
+    Veth(&'a Playground),
+}
+
+impl Place<'_> {
+    pub fn on_server<R>(&self, what: impl FnOnce() -> R) -> std::io::Result<R> {
+        match self {
+            Place::Loopback => Ok(what()),
+            Place::Veth(playground) => playground.server.run(what),
+        }
+    }
+
+    pub fn on_client<R>(&self, what: impl FnOnce() -> R) -> std::io::Result<R> {
+        match self {
+            Place::Loopback => Ok(what()),
+            Place::Veth(playground) => playground.client.run(what),
+        }
+    }
+}
+
+/// What one run found.
+pub(super) struct Figures {
+    pub times_ns: Histogram<u64>,
+    /// System calls of the driver's for each order, if it is counted.
+    pub driver_calls: Option<f64>,
+}
+
+pub(super) type Measured = Result<Figures, Box<dyn std::error::Error>>;
+
+/// A kind of run.
+struct Row<'a> {
+    name: &'a str,
+    /// The row it is compared with, and the mark.
+    floor: Option<(usize, f64)>,
+    measure: Box<dyn Fn(&Plan) -> Measured + 'a>,
+    p50_us: Vec<f64>,
+    p99_us: Vec<f64>,
+    calls: Vec<f64>,
+}
+
+impl<'a> Row<'a> {
+    fn new(
+        name: &'a str,
+        floor: Option<(usize, f64)>,
+        measure: impl Fn(&Plan) -> Measured + 'a,
+    ) -> Row<'a> {
+        let (p50_us, p99_us, calls) = (vec![], vec![], vec![]);
+        Row { name, floor, measure: Box::new(measure), p50_us, p99_us, calls }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    let cores = allowed_cores();
+    let [first, second] = cores[..] else {
+        return match cores[..] {
+            [first, second, ..] => measure(arguments, [first, second]),
+            _ => Err("two cores are needed, one for each side".into()),
+        };
+    };
+    measure(arguments, [first, second])
+}
+
+fn measure(arguments: &Arguments, cores: [usize; 2]) -> Outcome {
+    let plan = Plan { round_trips: arguments.round_trips, idle: arguments.idle, cores };
+    if arguments.transport != Which::AfXdp {
+        let place = Place::Loopback;
+        let rows = vec![
+            Row::new("TCP echo, kernel", None, |plan| echo::kernel(plan, &place)),
+            Row::new("order to Accepted, kernel", Some((0, 1.25)), |plan| {
+                orders::measure(plan, &place, "kernel")
+            }),
+        ];
+        table("loopback", rows, arguments, &plan)?;
+    }
+    if arguments.transport != Which::Kernel {
+        let playground = Playground::new(1)?;
+        let place = Place::Veth(&playground);
+        let rows = vec![
+            Row::new("TCP echo, kernel", None, |plan| echo::kernel(plan, &place)),
+            Row::new("order to Accepted, kernel", Some((0, 1.25)), |plan| {
+                orders::measure(plan, &place, "kernel")
+            }),
+            Row::new("UDP echo, af_xdp", None, |plan| echo::af_xdp_udp(plan, &place)),
+            Row::new("TCP echo, af_xdp", Some((2, 1.5)), |plan| echo::af_xdp_tcp(plan, &place)),
+            Row::new("order to Accepted, af_xdp", Some((2, 1.5)), |plan| {
+                orders::measure(plan, &place, "af_xdp")
+            }),
+        ];
+        let medians = table("veth", rows, arguments, &plan)?;
+        println!(
+            "  {:<28}p50 {:>5.2}   (mark 1.00, goal 0.80)",
+            "af_xdp against kernel sockets",
+            medians[4] / medians[1]
+        );
+    }
+    Ok(())
+}
+
+/// Measures the rows in turn and prints them. Returns their medians of p50.
+fn table(
+    wire: &str,
+    mut rows: Vec<Row<'_>>,
+    arguments: &Arguments,
+    plan: &Plan,
+) -> Result<Vec<f64>, Box<dyn std::error::Error>> {
+    // A thread of its own: pinning it leaves this one, and those it starts, where they are.
+    let _home = Namespace::current();
+    for _ in 0..arguments.runs {
+        for row in &mut rows {
+            let figures = (row.measure)(plan)?;
+            row.p50_us.push(figures.times_ns.value_at_quantile(0.5) as f64 / 1000.0);
+            row.p99_us.push(figures.times_ns.value_at_quantile(0.99) as f64 / 1000.0);
+            row.calls.extend(figures.driver_calls);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    println!(
+        "{wire}: {} round trips a run, medians of {} runs in turn, {} idle connections",
+        arguments.round_trips, arguments.runs, arguments.idle
+    );
+    let medians: Vec<(f64, f64)> =
+        rows.iter().map(|row| (median(&row.p50_us), median(&row.p99_us))).collect();
+    for (row, (p50, p99)) in rows.iter().zip(&medians) {
+        print!("  {:<28}p50 {p50:>6.2} us   p99 {p99:>6.2} us", row.name);
+        if let Some((floor, mark)) = row.floor {
+            let (floor_p50, floor_p99) = medians[floor];
+            let (p50, p99) = (p50 / floor_p50, p99 / floor_p99);
+            print!("   {p50:.2} and {p99:.2} of the echo (mark {mark:.2})");
+        }
+        if !row.calls.is_empty() {
+            print!("   {:.2} system calls", median(&row.calls));
+        }
+        println!();
+    }
+    Ok(medians.into_iter().map(|(p50, _)| p50).collect())
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
