@@ -3,6 +3,7 @@
 
 mod churn;
 mod host;
+mod peer;
 mod segments;
 mod server;
 mod streams;

@@ -79,7 +79,6 @@ impl<D: FrameDriver> Server<D> {
         work
     }
 
-    #[allow(dead_code, reason = "TODO")]
     pub fn count(&mut self, name: &str) -> u64 {
         let at = millrace::net::COUNTERS.iter().position(|n| *n == name).unwrap();
         self.transport.counts()[at]
