@@ -63,11 +63,9 @@ fn run<D: Duty>(mut duty: D, core: Option<usize>, strategy: IdleStrategy, stop: 
     while !stop.load(Ordering::Acquire) {
         let work = duty.poll();
         match idle.after(work) {
-            Pause::None => {
-                if work == 0 {
-                    std::hint::spin_loop();
-                }
-            }
+            // No pause instruction: a turn is long enough, and a pause is up to 140 cycles in
+            // which an order waits.
+            Pause::None => {}
             Pause::Yield => std::thread::yield_now(),
             Pause::Sleep(us) => duty.sleep(us),
         }

@@ -12,10 +12,9 @@ use hdrhistogram::Histogram;
 use super::wire::{Figures, Measured, Place, Plan};
 use crate::client::playground::{ADDRESS, INTERFACE};
 use crate::net::af_xdp::{self, AfXdp, AfXdpSetup, ModeWanted};
-use crate::net::frames::FrameDriver;
-use crate::net::tcp::{TcpSetup, TcpTransport};
-use crate::net::{Close, ConnId, Handler, Transport};
-use crate::runtime::Clock;
+use crate::net::frames::{BURST, FrameDriver};
+use crate::net::packet::write::{BARE_BYTES_MAX, Bare, bare};
+use crate::net::packet::{Link, complete_tcp, flags, parse};
 use crate::segment::frame_memory;
 
 /// Bytes of an Enter Order in its packet.
@@ -165,26 +164,38 @@ fn open(protocol: u8) -> Result<AfXdp, af_xdp::AfXdpError> {
     Ok(opened.drivers.into_iter().next().expect("one queue was asked for"))
 }
 
-/// Datagrams turned round on the driver itself.
-pub(super) fn af_xdp_udp(plan: &Plan, place: &Place<'_>) -> Measured {
-    let mut driver = place.on_server(|| open(17))??;
-    let _server = Server::start(plan.cores[0], move |stop| {
-        let mut back = [0; 2048];
-        let mut length = 0;
+/// A server that makes the answer of each frame where it lies, and sends it.
+fn answer_frames(
+    mut driver: AfXdp,
+    core: usize,
+    mut answer: impl FnMut(&mut Vec<u8>) + Send + 'static,
+) -> Server {
+    Server::start(core, move |stop| {
+        let mut frames: Vec<Vec<u8>> = (0..BURST).map(|_| Vec::with_capacity(2048)).collect();
         while !stop.load(Ordering::Relaxed) {
+            let mut count = 0;
             driver.receive(0, |frame| {
-                length = frame.len().min(back.len());
-                back[..length].copy_from_slice(&frame[..length]);
+                frames[count].clear();
+                frames[count].extend_from_slice(frame);
+                count += 1;
             });
-            if length > 0 && driver.room() > 0 {
-                let frame = &mut back[..length];
-                turn_round(frame);
-                driver.transmit(length, |place| place.copy_from_slice(frame));
+            for frame in &mut frames[..count] {
+                answer(frame);
+                if !frame.is_empty() && driver.room() > 0 {
+                    driver.transmit(frame.len(), |place| place.copy_from_slice(frame));
+                }
+            }
+            if count > 0 {
                 driver.flush(0);
-                length = 0;
             }
         }
-    });
+    })
+}
+
+/// Datagrams turned round on the driver itself.
+pub(super) fn af_xdp_udp(plan: &Plan, place: &Place<'_>) -> Measured {
+    let driver = place.on_server(|| open(17))??;
+    let _server = answer_frames(driver, plan.cores[0], |frame| turn_round(frame));
     let socket = place.on_client(|| UdpSocket::bind(("0.0.0.0", 0)))??;
     socket.connect((ADDRESS, PORT))?;
     socket.set_nonblocking(true)?;
@@ -208,58 +219,40 @@ fn turn_round(frame: &mut [u8]) {
     }
 }
 
-/// Sends back what comes.
-#[derive(Default)]
-struct Echo {
-    back: Vec<(ConnId, Vec<u8>)>,
-}
-
-impl Handler for Echo {
-    fn opened(&mut self, _: ConnId, _: usize) {}
-
-    fn received(&mut self, conn: ConnId, bytes: &[u8]) -> Result<usize, Close> {
-        match self.back.iter_mut().find(|(of, _)| *of == conn) {
-            Some((_, back)) => back.extend_from_slice(bytes),
-            None => self.back.push((conn, bytes.to_vec())),
-        }
-        Ok(bytes.len())
-    }
-
-    fn writable(&mut self, _: ConnId) {}
-
-    fn closed(&mut self, conn: ConnId) {
-        self.back.retain(|(of, _)| *of != conn);
-    }
-}
-
-/// The gateway's own TCP, with nothing above it.
+/// Segments turned round on the driver itself: as much of TCP as one client needs that loses
+/// nothing.
 pub(super) fn af_xdp_tcp(plan: &Plan, place: &Place<'_>) -> Measured {
     let driver = place.on_server(|| open(6))??;
-    let setup = TcpSetup {
-        listen: vec![SocketAddrV4::new(ADDRESS.parse().expect("an address"), PORT)],
-        connections_max: 4,
-        receive_bytes: 16 << 10,
-        transmit_bytes: 32 << 10,
-    };
-    let mut transport = TcpTransport::new(driver, &setup);
-    let _server = Server::start(plan.cores[0], move |stop| {
-        let clock = Clock::new();
-        let mut echo = Echo::default();
-        while !stop.load(Ordering::Relaxed) {
-            let now_ns = clock.now_ns();
-            transport.poll(&mut echo, 1 << 20, now_ns);
-            for (conn, back) in &mut echo.back {
-                if let Ok(sent) = transport.send(*conn, back) {
-                    back.drain(..sent);
-                }
-            }
-            transport.flush(now_ns);
-        }
-    });
-    let to = SocketAddr::from((setup.listen[0].ip().octets(), PORT));
-    let stream = place.on_client(|| connect(to))??;
+    let _server = answer_frames(driver, plan.cores[0], answer_segment);
+    let address: Ipv4Addr = ADDRESS.parse()?;
+    let stream = place.on_client(|| connect((address, PORT).into()))??;
     round_trips(plan, |message, answer| {
         (&stream).write_all(message)?;
         read(&stream, answer)
     })
+}
+
+/// The answer to a segment: SYN-ACK to a SYN, the same payload to one with payload, nothing to
+/// a bare acknowledgment.
+fn answer_segment(frame: &mut Vec<u8>) {
+    let Ok(segment) = parse(frame).map_err(|_| frame.clear()) else { return };
+    let ack = segment.seq.wrapping_add(segment.len());
+    let (seq, kind) = match segment.flags & (flags::SYN | flags::FIN) {
+        flags::SYN => (1, flags::SYN | flags::ACK),
+        kind => (segment.ack, kind | flags::ACK),
+    };
+    if segment.is_empty() {
+        return frame.clear();
+    }
+    let mss = (kind & flags::SYN != 0).then_some(1460);
+    let (tuple, window) = (segment.tuple, u16::MAX);
+    let link = Link::answering(&frame[..segment.ip]);
+    let mut head = [0; BARE_BYTES_MAX];
+    let length = bare(&link, &Bare { tuple, seq, ack, flags: kind, window, mss }, &mut head);
+    frame.truncate(segment.end);
+    frame.splice(..segment.payload, head[..length].iter().copied());
+    let total = (frame.len() - segment.ip) as u16;
+    let packet = &mut frame[segment.ip..];
+    packet[2..4].copy_from_slice(&total.to_be_bytes());
+    complete_tcp(packet);
 }
