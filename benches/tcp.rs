@@ -9,7 +9,6 @@ mod peer;
 
 use std::time::Instant;
 
-use millrace::net::frames::FrameDriver;
 use millrace::net::frames::pipe::{Pipe, pair};
 use millrace::net::packet::flags::{ACK, PSH, SYN};
 use millrace::net::packet::parse;

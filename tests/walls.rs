@@ -26,9 +26,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &[
-            "order", "runtime", "net", "wire", "journal", "gateway", "config", "client", "segment",
-        ],
+        &["order", "runtime", "net", "wire", "journal", "gateway", "config", "client", "segment"],
     ),
 ];
 

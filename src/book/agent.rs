@@ -126,9 +126,7 @@ impl BookAgent {
 
     /// Whether nothing waits to be matched or told.
     pub fn is_idle(&mut self) -> bool {
-        !self.book.is_paused()
-            && self.commands.available() == 0
-            && self.reports.outlet.is_drained()
+        !self.book.is_paused() && self.commands.available() == 0 && self.reports.outlet.is_drained()
     }
 }
 

@@ -1,13 +1,16 @@
 //! `millrace demo`
 
 use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::Outcome;
 use crate::client::load::{OpenLoop, Random, Tally};
-use crate::client::{Client, NewOrder, account_query, cancel};
+use crate::client::playground::{self, Playground};
+use crate::client::{Client, LoginError, NewOrder, account_query, cancel};
 use crate::config::Config;
+use crate::gateway::hash_password;
 use crate::order::{NANOS_PER_SEC, Price};
 use crate::segment::{Segment, StateHash, journal_dir, recover};
 
@@ -21,9 +24,22 @@ pub struct Arguments {
     /// Messages a second, over all sessions.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=200_000))]
     rate: u64,
+    /// What carries the bytes; af_xdp makes two network namespaces joined by a wire, runs there
+    /// and removes them, and needs root.
+    #[arg(long, value_enum, default_value = "kernel")]
+    transport: Carrier,
     /// Keep the data directory, and print where it is.
     #[arg(long)]
     keep: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Carrier {
+    /// Kernel sockets on loopback.
+    Kernel,
+    /// AF_XDP.
+    AfXdp,
 }
 
 const SESSIONS: u64 = 5;
@@ -49,16 +65,27 @@ pub fn run(arguments: &Arguments) -> Outcome {
     super::start_log();
     let dir = std::env::temp_dir().join(format!("millrace-demo-{}", std::process::id()));
     let scratch = Scratch { dir, keep: arguments.keep };
-    let config = configure(&scratch.dir)?;
-    let segment = Segment::start(&config)?;
+    let playground = match arguments.transport {
+        Carrier::Kernel => None,
+        Carrier::AfXdp => Some(Playground::new(1)?),
+    };
+    let config = configure(&scratch.dir, playground.is_some())?;
+    let segment = match &playground {
+        None => Segment::start(&config)?,
+        Some(hosts) => hosts.server.run(|| Segment::start(&config))??,
+    };
     let address = segment.addresses()[0];
     println!(
-        "gateway on {address}: OUCH 5.0 over SoupBinTCP, acknowledged when journaled; \
+        "gateway on {address} ({}): OUCH 5.0 over SoupBinTCP, acknowledged when journaled; \
          {SESSIONS} sessions, {} messages/s for {} s",
-        arguments.rate, arguments.seconds
+        segment.transport(),
+        arguments.rate,
+        arguments.seconds
     );
-    let clients = (1..=SESSIONS).map(|n| Client::login(address, &format!("TRADE{n}"), "secret", 0));
-    let clients = clients.collect::<Result<Vec<_>, _>>()?;
+    let clients = match &playground {
+        None => log_in(address)?,
+        Some(hosts) => hosts.client.run(|| log_in(address))??,
+    };
     let tally = trade(arguments, clients)?;
     report(&tally);
     let stopped = segment.stop();
@@ -72,9 +99,17 @@ pub fn run(arguments: &Arguments) -> Outcome {
     Ok(())
 }
 
-/// The built-in configuration on any free port of loopback.
-fn configure(dir: &Path) -> Result<Config, Box<dyn std::error::Error>> {
-    let text = crate::config::BUILT_IN.replace("127.0.0.1:7001", "127.0.0.1:0");
+fn log_in(address: SocketAddr) -> Result<Vec<Client>, LoginError> {
+    let login = |n| Client::login(address, &format!("TRADE{n}"), "secret", 0);
+    (1..=SESSIONS).map(login).collect()
+}
+
+/// The built-in configuration on any free port of loopback, or of the other host's end.
+fn configure(dir: &Path, af_xdp: bool) -> Result<Config, Box<dyn std::error::Error>> {
+    let mut text = crate::config::BUILT_IN.replace("127.0.0.1:7001", "127.0.0.1:0");
+    if af_xdp {
+        text = playground::adapt(&text, "af_xdp", &[0], &hash_password("secret")?);
+    }
     let mut config = Config::parse(&text, "built-in configuration")?;
     config.gateway.data_dir = dir.to_owned();
     Ok(config)

@@ -109,7 +109,8 @@ fn check_frames(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErro
     }
     if *transport.get_ref() != TransportKind::AfXdp {
         return match &config.faults {
-            Some(_) => checker.fail(transport.span(), "[faults] spoils frames: it needs transport = \"af_xdp\""),
+            Some(_) => checker
+                .fail(transport.span(), "[faults] spoils frames: it needs transport = \"af_xdp\""),
             None => Ok(()),
         };
     }

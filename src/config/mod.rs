@@ -7,9 +7,8 @@ mod types;
 
 pub use error::ConfigError;
 pub use types::{
-    AfXdp, AfXdpMode, Faults, Tcp,
-    Ack, Config, Gateway, Idle, Limits, Money, Password, Port, Protocol, Risk, SelfTradePolicy,
-    Symbol, Topology, TransportKind, User,
+    Ack, AfXdp, AfXdpMode, Config, Faults, Gateway, Idle, Limits, Money, Password, Port, Protocol,
+    Risk, SelfTradePolicy, Symbol, Tcp, Topology, TransportKind, User,
 };
 
 use std::path::Path;

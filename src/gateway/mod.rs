@@ -17,8 +17,8 @@ mod state;
 mod symbols;
 
 pub use agent::{Gateway, GatewayRings, GatewaySetup, UserSetup};
-pub use home::Peers;
 pub use auth::{AuthAnswer, AuthRequest, Authenticator, Credential, hash_password};
+pub use home::Peers;
 pub use outbound::encode;
 pub use replay::{Chunk, RegenerateStream, ReplayRequest, Replayer};
 pub use symbols::{Directory, Names};

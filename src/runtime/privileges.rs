@@ -61,8 +61,7 @@ fn ids(user: &str) -> io::Result<Option<(libc::uid_t, libc::gid_t)>> {
     let mut found = std::ptr::null_mut();
     let (place, text) = (entry.as_mut_ptr(), buffer.as_mut_ptr());
     // SAFETY: a terminated name; places for the entry, its strings and the answer.
-    let error =
-        unsafe { libc::getpwnam_r(name.as_ptr(), place, text, buffer.len(), &mut found) };
+    let error = unsafe { libc::getpwnam_r(name.as_ptr(), place, text, buffer.len(), &mut found) };
     if error != 0 {
         return Err(io::Error::from_raw_os_error(error));
     }

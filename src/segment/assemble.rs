@@ -158,8 +158,7 @@ pub(super) fn assemble(
     let book = BookAgent::new(book, from_risk, to_gateways, users_max, feedback_tx);
     let failure = Failure::default();
     let awaited = config.gateway.ack == Ack::Journaled;
-    let journal =
-        JournalDuty::new(writer, failure.clone(), durable.clone(), &counters, awaited);
+    let journal = JournalDuty::new(writer, failure.clone(), durable.clone(), &counters, awaited);
     let agents = start_agents(config, clock, gateways, risk, book, &durable, &counters);
     let stop_replays = common.stop_replays.clone();
     Ok(Segment {

@@ -15,8 +15,8 @@ mod recovery;
 mod stop;
 mod transport;
 
-pub use memory::frame_memory;
 pub use dictionary::{Dictionary, SymbolEntry, UserEntry};
+pub use memory::frame_memory;
 pub use recovery::{Recovered, StateHash, recover, regenerate};
 pub use stop::Stopped;
 

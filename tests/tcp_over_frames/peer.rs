@@ -74,7 +74,7 @@ impl Peer {
     /// The next segment of this side's stream.
     pub fn frame(&mut self, flags: u8, payload: &[u8]) -> Vec<u8> {
         let frame = self.frame_at(self.seq, self.ack, flags, payload);
-        let controls = u32::from((flags & (flags::SYN | flags::FIN)).count_ones());
+        let controls = (flags & (flags::SYN | flags::FIN)).count_ones();
         self.seq = self.seq.wrapping_add(payload.len() as u32 + controls);
         frame
     }

@@ -17,7 +17,9 @@ pub enum AfXdpError {
         known: Vec<String>,
     },
     /// The interface has no such queue.
-    #[error("[af_xdp] queues: {interface} has {queues} receive queues, numbered from 0, and no {queue}")]
+    #[error(
+        "[af_xdp] queues: {interface} has {queues} receive queues, numbered from 0, and no {queue}"
+    )]
     NoQueue {
         /// The interface.
         interface: String,
@@ -37,7 +39,9 @@ pub enum AfXdpError {
         has: Vec<Ipv4Addr>,
     },
     /// Packets do not fit frames.
-    #[error("[af_xdp] frame_bytes = {frame_bytes}: the MTU of {interface} is {mtu}, and frames hold {most}; {remedy}")]
+    #[error(
+        "[af_xdp] frame_bytes = {frame_bytes}: the MTU of {interface} is {mtu}, and frames hold {most}; {remedy}"
+    )]
     Mtu {
         /// The interface.
         interface: String,
@@ -51,7 +55,9 @@ pub enum AfXdpError {
         remedy: &'static str,
     },
     /// A privilege is missing.
-    #[error("AF_XDP needs {capability} to {what}: run as root with [gateway] user = \"...\", or give the process that capability (AmbientCapabilities= in its systemd unit)")]
+    #[error(
+        "AF_XDP needs {capability} to {what}: run as root with [gateway] user = \"...\", or give the process that capability (AmbientCapabilities= in its systemd unit)"
+    )]
     Privilege {
         /// Its name.
         capability: &'static str,
@@ -59,7 +65,9 @@ pub enum AfXdpError {
         what: &'static str,
     },
     /// Memory may not be locked.
-    #[error("AF_XDP locks {bytes} bytes for frames, and the process may lock {limit}: raise LimitMEMLOCK= (ulimit -l), or give it CAP_IPC_LOCK")]
+    #[error(
+        "AF_XDP locks {bytes} bytes for frames, and the process may lock {limit}: raise LimitMEMLOCK= (ulimit -l), or give it CAP_IPC_LOCK"
+    )]
     Memlock {
         /// What is needed.
         bytes: usize,
@@ -75,13 +83,17 @@ pub enum AfXdpError {
         queue: u32,
     },
     /// Somebody else has the interface.
-    #[error("{interface} has an XDP program of somebody else's attached: `ip link show {interface}` names it, `ip link set {interface} xdp off` takes it off")]
+    #[error(
+        "{interface} has an XDP program of somebody else's attached: `ip link show {interface}` names it, `ip link set {interface} xdp off` takes it off"
+    )]
     InterfaceBusy {
         /// The interface.
         interface: String,
     },
     /// The mode that was asked for is not to be had.
-    #[error("[af_xdp] mode = \"{mode}\": {interface} cannot do it ({source}); mode = \"auto\" takes the best there is")]
+    #[error(
+        "[af_xdp] mode = \"{mode}\": {interface} cannot do it ({source}); mode = \"auto\" takes the best there is"
+    )]
     Mode {
         /// The interface.
         interface: String,

@@ -113,8 +113,7 @@ pub struct Opened {
 
 fn find(name: &str) -> Result<Interface, AfXdpError> {
     let found = Interface::find(name).map_err(system(format!("ask about {name}")))?;
-    let missing =
-        || AfXdpError::NoInterface { name: name.to_owned(), known: Interface::names() };
+    let missing = || AfXdpError::NoInterface { name: name.to_owned(), known: Interface::names() };
     found.ok_or_else(missing)
 }
 
@@ -130,9 +129,8 @@ pub fn open(
 ) -> Result<Opened, AfXdpError> {
     let interface = find(&setup.interface)?;
     check(setup, &interface)?;
-    let reserve = |at: &SocketAddrV4| {
-        Reserved::new(*at).map_err(system(format!("reserve port {at}")))
-    };
+    let reserve =
+        |at: &SocketAddrV4| Reserved::new(*at).map_err(system(format!("reserve port {at}")));
     let reserved: Vec<Reserved> = setup.listen.iter().map(reserve).collect::<Result<_, _>>()?;
     let listen: Vec<SocketAddrV4> = reserved.iter().map(|port| port.address).collect();
     let reserved = Arc::new(reserved);

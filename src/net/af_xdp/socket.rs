@@ -163,8 +163,7 @@ impl Socket {
     pub fn ring(&self, kind: Kind, entries: u32) -> io::Result<(Mapping, Layout)> {
         self.set(libc::SOL_XDP, kind.option(), &entries)?;
         let none = || libc::xdp_ring_offset { producer: 0, consumer: 0, desc: 0, flags: 0 };
-        let mut offsets =
-            libc::xdp_mmap_offsets { rx: none(), tx: none(), fr: none(), cr: none() };
+        let mut offsets = libc::xdp_mmap_offsets { rx: none(), tx: none(), fr: none(), cr: none() };
         self.get(libc::XDP_MMAP_OFFSETS, &mut offsets)?;
         let offset = match kind {
             Kind::Fill => offsets.fr,
@@ -194,9 +193,8 @@ impl Socket {
         };
         let length = size_of_val(&address) as libc::socklen_t;
         // SAFETY: the descriptor is open and `address` is valid for the call.
-        match unsafe {
-            libc::bind(self.0.as_raw_fd(), std::ptr::from_ref(&address).cast(), length)
-        } {
+        match unsafe { libc::bind(self.0.as_raw_fd(), std::ptr::from_ref(&address).cast(), length) }
+        {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
         }

@@ -140,11 +140,7 @@ fn wire16(value: u16) -> u32 {
 
 /// The program: `protocol` (6 is TCP) to one of `listen` is redirected to the socket that `sockets` (a descriptor
 /// of a map) has for the frame's queue, everything else is passed on.
-pub(super) fn program(
-    listen: &[SocketAddrV4],
-    protocol: u8,
-    sockets: i32,
-) -> Vec<Instruction> {
+pub(super) fn program(listen: &[SocketAddrV4], protocol: u8, sockets: i32) -> Vec<Instruction> {
     let mut a = Assembler::default();
     a.copy(CONTEXT, ARG1);
     a.load(WORD, FRAME, CONTEXT, CTX_DATA);

@@ -9,11 +9,11 @@ use std::ptr::NonNull;
 ///
 /// From `base` on, `len` bytes are mapped, readable, writable and initialised, start at a
 /// multiple of 4096, belong to nobody else, and stay so until the value is dropped.
+#[allow(clippy::len_without_is_empty, reason = "memory for no frames is of no use")]
 pub unsafe trait FrameMemory: Send {
     /// First byte.
     fn base(&self) -> NonNull<u8>;
     /// Length in bytes.
-    #[allow(clippy::len_without_is_empty, reason = "memory for no frames is of no use")]
     fn len(&self) -> usize;
 }
 

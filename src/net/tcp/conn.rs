@@ -98,10 +98,7 @@ impl Conn {
             interface: interface(Ipv4Addr::UNSPECIFIED, mtu, Instant::ZERO),
             sockets,
             socket,
-            tuple: Tuple {
-                remote: (Ipv4Addr::UNSPECIFIED, 0),
-                local: (Ipv4Addr::UNSPECIFIED, 0),
-            },
+            tuple: Tuple { remote: (Ipv4Addr::UNSPECIFIED, 0), local: (Ipv4Addr::UNSPECIFIED, 0) },
             link: Link::EMPTY,
             port: 0,
             phase: Phase::Free,

@@ -6,7 +6,7 @@
 //! selective acknowledgements are agreed on. An order session has no use for windows above
 //! 64 KiB.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 
 use super::super::packet::Tuple;
 
@@ -42,9 +42,7 @@ impl Cookies {
     /// The cookie of a peer whose initial sequence number ends in 16 zero bits. SipHash over both
     /// ends: the numbers of two connections tell nothing of each other (RFC 6528).
     fn base(&self, tuple: &Tuple, period: u64, size: usize) -> u32 {
-        let mut hasher = self.secret.build_hasher();
-        (tuple, period, size).hash(&mut hasher);
-        hasher.finish() as u32 & !7 | (size as u32) << 1 | period as u32 & 1
+        self.secret.hash_one((tuple, period, size)) as u32 & !7 | (size as u32) << 1 | period as u32 & 1
     }
 
     /// The initial sequence number for a peer that sent `irs` and its MSS.
@@ -84,9 +82,13 @@ mod tests {
     #[test]
     fn a_cookie_brings_back_the_segment_size() {
         let cookies = Cookies::new();
-        for (announced, size) in
-            [(None, 536), (Some(100), 536), (Some(1459), 1220), (Some(1460), 1460), (Some(9000), 8960)]
-        {
+        for (announced, size) in [
+            (None, 536),
+            (Some(100), 536),
+            (Some(1459), 1220),
+            (Some(1460), 1460),
+            (Some(9000), 8960),
+        ] {
             let cookie = cookies.make(&TUPLE, 42, announced, 0);
             assert_eq!(cookies.check(&TUPLE, 42, cookie, 0), Check::Good(size));
         }

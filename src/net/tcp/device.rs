@@ -47,7 +47,7 @@ fn put_on_wire(packet: &mut [u8], numbers: &mut Numbers, checksums: bool) {
     let mut seq = sequence_number(packet).wrapping_add(numbers.delta);
     let header = usize::from(packet[IPV4_BYTES + 12] >> 4) * 4;
     let bits = packet[IPV4_BYTES + 13];
-    let controls = u32::from((bits & (flags::SYN | flags::FIN)).count_ones());
+    let controls = (bits & (flags::SYN | flags::FIN)).count_ones();
     let length = (packet.len() - IPV4_BYTES - header) as u32 + controls;
     let ahead = |a: u32, b: u32| (a.wrapping_sub(b) as i32) > 0;
     if length == 0 && bits & flags::RST == 0 && ahead(numbers.next, seq) {
@@ -164,7 +164,7 @@ impl<D: FrameDriver> Device for Egress<'_, D> {
     }
 
     fn transmit(&mut self, _: Instant) -> Option<TransmitToken<'_, D>> {
-        (self.driver.room() > 0).then(|| TransmitToken {
+        (self.driver.room() > 0).then_some(TransmitToken {
             driver: self.driver,
             link: self.link,
             numbers: self.numbers,

@@ -27,9 +27,8 @@ impl Table {
 
     #[inline]
     fn home(&self, tuple: &Tuple) -> usize {
-        let address = |(ip, port): (std::net::Ipv4Addr, u16)| {
-            u64::from(ip.to_bits()) << 16 | u64::from(port)
-        };
+        let address =
+            |(ip, port): (std::net::Ipv4Addr, u16)| u64::from(ip.to_bits()) << 16 | u64::from(port);
         let mixed = u128::from(address(tuple.remote) ^ self.secret[1])
             * u128::from(address(tuple.local).wrapping_mul(2).wrapping_add(self.secret[0]));
         ((mixed >> 64) as u64 ^ mixed as u64) as usize & (self.entries.len() - 1)
