@@ -18,6 +18,8 @@ pub use clock::Clock;
 pub use counters::{Counter, Counters};
 pub use idle::{Idle, IdleStrategy};
 pub use memory::{Backing, Region};
-pub use privileges::{PrivilegesError, drop_capabilities, drop_privileges};
+pub use privileges::{
+    Capability, PrivilegesError, drop_capabilities, drop_privileges, need_capabilities,
+};
 pub use records::Record;
 pub use worker::{Duty, Worker, allowed_cores};

@@ -16,6 +16,16 @@ pub enum PrivilegesError {
     /// It is root.
     #[error("[gateway] user = \"{0}\" has all privileges; name one that has none")]
     Root(String),
+    /// Capabilities are missing.
+    #[error(
+        "{what} needs {missing}: run as root with [gateway] user = \"...\", or give the process what is missing (AmbientCapabilities= in its systemd unit)"
+    )]
+    Missing {
+        /// What needs them.
+        what: &'static str,
+        /// Their names.
+        missing: String,
+    },
     /// The system refused.
     #[error("cannot become user \"{user}\": {source}")]
     System {
@@ -69,20 +79,63 @@ fn ids(user: &str) -> io::Result<Option<(libc::uid_t, libc::gid_t)>> {
     Ok(unsafe { found.as_ref() }.map(|entry| (entry.pw_uid, entry.pw_gid)))
 }
 
+/// What the header of capget(2) and capset(2) says: version 3, this thread.
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: i32,
+}
+
+impl CapabilityHeader {
+    const THIS_THREAD: CapabilityHeader = CapabilityHeader { version: 0x2008_0522, pid: 0 };
+}
+
+/// A capability by its name (capabilities(7)) and number in linux/capability.h.
+#[derive(Clone, Copy, Debug)]
+pub struct Capability(pub &'static str, pub u32);
+
+impl Capability {
+    /// Sets interfaces up.
+    pub const NET_ADMIN: Capability = Capability("CAP_NET_ADMIN", 12);
+    /// Opens raw sockets.
+    pub const NET_RAW: Capability = Capability("CAP_NET_RAW", 13);
+    /// Locks memory without a limit.
+    pub const IPC_LOCK: Capability = Capability("CAP_IPC_LOCK", 14);
+    /// Everything else; it includes [`Capability::BPF`].
+    pub const SYS_ADMIN: Capability = Capability("CAP_SYS_ADMIN", 21);
+    /// Loads programs into the kernel.
+    pub const BPF: Capability = Capability("CAP_BPF", 39);
+
+    /// Whether this thread has it.
+    pub fn is_held(self) -> bool {
+        // Effective, permitted and inheritable, the low halves first.
+        let mut sets = [0u32; 6];
+        let header = CapabilityHeader::THIS_THREAD;
+        // SAFETY: header and data have the layout of version 3 (capget(2)).
+        unsafe { libc::syscall(libc::SYS_capget, &header, &mut sets) };
+        let effective = u64::from(sets[3]) << 32 | u64::from(sets[0]);
+        effective >> self.1 & 1 == 1
+    }
+}
+
+/// Refuses unless this thread has all of `needed`, and names those it has not.
+pub fn need_capabilities(what: &'static str, needed: &[Capability]) -> Result<(), PrivilegesError> {
+    let is_held = |capability: &Capability| {
+        capability.is_held() || capability.1 == Capability::BPF.1 && Capability::SYS_ADMIN.is_held()
+    };
+    let missing = needed.iter().filter(|capability| !is_held(capability));
+    let missing = missing.map(|capability| capability.0).collect::<Vec<_>>().join(", ");
+    if missing.is_empty() { Ok(()) } else { Err(PrivilegesError::Missing { what, missing }) }
+}
+
 /// Gives up every capability of this thread and those it starts, where the process is not root:
 /// what it was given for its set-up alone.
 pub fn drop_capabilities() {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    const VERSION_3: u32 = 0x2008_0522;
     // SAFETY: no arguments; cannot fail.
     if unsafe { libc::geteuid() } == 0 {
         return;
     }
-    let header = Header { version: VERSION_3, pid: 0 };
+    let header = CapabilityHeader::THIS_THREAD;
     let none = [0u32; 6];
     // SAFETY: no pointers.
     unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };

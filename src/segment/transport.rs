@@ -10,6 +10,7 @@ use crate::net::frames::faults::{Faults, FaultyDriver};
 use crate::net::kernel::KernelTransport;
 use crate::net::tcp::{TcpSetup, TcpTransport};
 use crate::net::{Close, ConnId, Counts, Handler, Transport};
+use crate::runtime::{Capability, need_capabilities};
 
 /// Every transport there is. What a gateway does costs one predicted branch more.
 pub(super) enum AnyTransport {
@@ -72,6 +73,8 @@ fn open_af_xdp(config: &Config) -> Result<Opened, SegmentError> {
         protocol: 6,
         listen: listen.collect(),
     };
+    let needed = [Capability::NET_RAW, Capability::NET_ADMIN, Capability::BPF];
+    need_capabilities("AF_XDP", &needed)?;
     let opened = af_xdp::open(&setup, frame_memory)?;
     let tcp = TcpSetup {
         listen: opened.listen.clone(),

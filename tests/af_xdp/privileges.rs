@@ -98,8 +98,8 @@ fn without_privileges_it_says_which_one_is_missing() {
         ["setpriv", "--reuid", USER, "--clear-groups", "--inh-caps", set, "--ambient-caps", set]
     };
     for (set, missing) in [
-        ("-all", "CAP_BPF"),
-        ("-all,+net_raw", "CAP_BPF"),
+        ("-all", "CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF"),
+        ("-all,+net_raw", "CAP_NET_ADMIN, CAP_BPF"),
         ("-all,+bpf,+net_admin", "CAP_NET_RAW"),
         ("-all,+bpf,+net_raw", "CAP_NET_ADMIN"),
     ] {
@@ -108,9 +108,8 @@ fn without_privileges_it_says_which_one_is_missing() {
         assert!(said.contains(missing) && said.lines().count() == 1, "{set}: {said}");
     }
     // With all of them, as a unit's AmbientCapabilities= gives them, it runs and keeps none.
-    let set = "-all,+bpf,+net_raw,+net_admin";
-    let wrapper = ["prlimit", "--memlock=unlimited"].into_iter().chain(capabilities(set));
-    let mut child = run(&hosts, &scratch.0, &wrapper.collect::<Vec<_>>());
+    let set = "-all,+bpf,+net_raw,+net_admin,+ipc_lock";
+    let mut child = run(&hosts, &scratch.0, &capabilities(set));
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.starts_with("millrace ready"), "{line}");

@@ -1,7 +1,7 @@
 //! Frames by AF_XDP: the kernel's driver puts them into memory of ours, before its network stack
 //! sees them (Documentation/networking/af_xdp.rst).
 //!
-//! An XDP program ([`steering`]) sends the gateway's segments to a socket for each queue; all
+//! An XDP program (`steering.rs`) sends the gateway's segments to a socket for each queue; all
 //! else stays with the kernel. Frames are seen where the driver left them and written where it
 //! takes them from: with zero copy that is the device's own memory access, otherwise the kernel
 //! copies once.

@@ -42,7 +42,9 @@ impl Cookies {
     /// The cookie of a peer whose initial sequence number ends in 16 zero bits. SipHash over both
     /// ends: the numbers of two connections tell nothing of each other (RFC 6528).
     fn base(&self, tuple: &Tuple, period: u64, size: usize) -> u32 {
-        self.secret.hash_one((tuple, period, size)) as u32 & !7 | (size as u32) << 1 | period as u32 & 1
+        self.secret.hash_one((tuple, period, size)) as u32 & !7
+            | (size as u32) << 1
+            | period as u32 & 1
     }
 
     /// The initial sequence number for a peer that sent `irs` and its MSS.

@@ -1,8 +1,8 @@
 //! TCP over frames: a [`Transport`] on top of any [`FrameDriver`].
 //!
 //! In front stands admission, which remembers nothing of a peer until it has proved that it
-//! receives what is sent to it ([`cookie`]). Behind it each connection is a smoltcp socket in a
-//! set of its own, found by its 4-tuple ([`table`]) and woken by its deadline ([`timers`]), so
+//! receives what is sent to it (`cookie.rs`). Behind it each connection is a smoltcp socket in a
+//! set of its own, found by its 4-tuple (`table.rs`) and woken by its deadline (`timers.rs`), so
 //! that a frame costs the same with ten connections and with ten thousand. All memory is taken
 //! at the start.
 
