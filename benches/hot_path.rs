@@ -9,7 +9,9 @@ const ORDERS: u32 = 5_000;
 fn main() {
     let dir = std::env::temp_dir().join(format!("millrace-bench-calls-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    match measure::count_system_calls(env!("CARGO_BIN_EXE_millrace"), &dir, ORDERS) {
+    let binary = env!("CARGO_BIN_EXE_millrace");
+    let text = measure::counted_config();
+    match measure::count_system_calls(binary, &dir, &text, ORDERS, |command| command.spawn()) {
         Some(counted) => {
             let each = |count: u64| count as f64 / f64::from(ORDERS);
             println!("system calls of the gateway for each of {ORDERS} orders, under strace");

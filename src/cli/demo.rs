@@ -12,6 +12,7 @@ use crate::client::{Client, LoginError, NewOrder, account_query, cancel};
 use crate::config::Config;
 use crate::gateway::hash_password;
 use crate::order::{NANOS_PER_SEC, Price};
+use crate::runtime::signals;
 use crate::segment::{Segment, StateHash, journal_dir, recover};
 
 /// Run the whole thing for five seconds: the real gateway on loopback, five client sessions over
@@ -63,6 +64,8 @@ impl Drop for Scratch {
 
 pub fn run(arguments: &Arguments) -> Outcome {
     super::start_log();
+    // An interrupted demo still removes what it made.
+    signals::hold_back();
     let dir = std::env::temp_dir().join(format!("millrace-demo-{}", std::process::id()));
     let scratch = Scratch { dir, keep: arguments.keep };
     let playground = match arguments.transport {
@@ -131,7 +134,10 @@ fn trade(arguments: &Arguments, clients: Vec<Client>) -> Result<Tally, Box<dyn s
         let session = (n % SESSIONS) as usize;
         let (message, user_ref) = draw(&mut random, &mut last_ref[session]);
         load.send(session, &message, user_ref, due, &mut tally)?;
-        progress.show(load.elapsed(), &tally);
+        if progress.show(load.elapsed(), &tally) && signals::wait(Duration::ZERO) {
+            progress.end();
+            return Err("interrupted".into());
+        }
     }
     let answered = load.settle(SETTLE, &mut tally)?;
     progress.end();
@@ -175,9 +181,10 @@ impl Progress {
         Progress { seconds, shown: Duration::ZERO, every, terminal }
     }
 
-    fn show(&mut self, elapsed: Duration, tally: &Tally) {
+    /// True if there was something new to show.
+    fn show(&mut self, elapsed: Duration, tally: &Tally) -> bool {
         if elapsed < self.shown + self.every {
-            return;
+            return false;
         }
         self.shown = elapsed;
         let (start, end) = if self.terminal { ("\r", "") } else { ("", "\n") };
@@ -189,6 +196,7 @@ impl Progress {
             tally.executions / 2
         );
         let _ = std::io::stdout().flush();
+        true
     }
 
     fn end(&self) {

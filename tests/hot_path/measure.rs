@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use millrace::client::NewOrder;
 use millrace::order::Price;
@@ -59,27 +59,33 @@ pub struct SystemCalls {
     pub waits: u64,
 }
 
-/// Runs the program under strace, enters `orders`, and counts; `None` without strace.
-pub fn count_system_calls(binary: &str, dir: &Path, orders: u32) -> Option<SystemCalls> {
+/// The configuration that system calls are counted with.
+pub fn counted_config() -> String {
+    millrace::config::BUILT_IN
+        .replace("127.0.0.1:7001", "127.0.0.1:0")
+        .replace("ack = \"journaled\"", "ack = \"sequenced\"")
+}
+
+/// Runs the program under strace, started by `start`, enters `orders`, and counts; `None` without
+/// strace.
+pub fn count_system_calls(
+    binary: &str,
+    dir: &Path,
+    text: &str,
+    orders: u32,
+    start: impl FnOnce(&mut Command) -> std::io::Result<Child>,
+) -> Option<SystemCalls> {
     Command::new("strace").arg("-V").stdout(Stdio::null()).status().ok()?;
     let table = dir.join("strace");
     let config = dir.join("millrace.toml");
-    let text = millrace::config::BUILT_IN
-        .replace("127.0.0.1:7001", "127.0.0.1:0")
-        .replace("ack = \"journaled\"", "ack = \"sequenced\"");
     std::fs::write(&config, text).unwrap();
     let calls = "trace=recvfrom,sendto,read,write,epoll_wait,ppoll,futex";
-    let mut child = Command::new("strace")
-        .args(["-f", "-c", "-e", calls, "-o"])
-        .arg(&table)
-        .args([binary, "run", "--config"])
-        .arg(&config)
-        .arg("--data")
-        .arg(dir.join("data"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
+    let mut command = Command::new("strace");
+    command.args(["-f", "-c", "-e", calls, "-o"]).arg(&table);
+    command.args([binary, "run", "--config"]).arg(&config);
+    command.arg("--data").arg(dir.join("data"));
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = start(&mut command).ok()?;
     let mut ready = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
     // Where strace may not trace, nothing starts.

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use super::super::Outcome;
 use super::{echo, orders};
 use crate::client::playground::Playground;
-use crate::runtime::allowed_cores;
+use crate::runtime::{allowed_cores, signals};
 
 /// Order to Accepted, one client, one order at a time, inline topology, `ack = "sequenced"`: next
 /// to a raw echo of 52 bytes in the same run. Both sides spin.
@@ -108,6 +108,8 @@ impl<'a> Row<'a> {
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
+    // An interrupted run still removes what it made.
+    signals::hold_back();
     match allowed_cores()[..] {
         [first, second, ..] => measure(arguments, [first, second]),
         _ => Err("two cores are needed, one for each side".into()),
@@ -159,6 +161,9 @@ fn table(
 ) -> Result<Vec<f64>, Box<dyn std::error::Error>> {
     for _ in 0..arguments.runs {
         for row in &mut rows {
+            if signals::wait(Duration::ZERO) {
+                return Err("interrupted".into());
+            }
             let figures = (row.measure)(plan)?;
             row.p50_us.push(figures.times_ns.value_at_quantile(0.5) as f64 / 1000.0);
             row.p99_us.push(figures.times_ns.value_at_quantile(0.99) as f64 / 1000.0);

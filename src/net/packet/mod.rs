@@ -1,7 +1,7 @@
 //! Frames as TCP over IPv4 over Ethernet sees them: pure views over bytes.
 //!
 //! [`parse`] finds the headers of one frame and checks all that a later stage relies on;
-//! [`write`] lays out the few segments that no connection's state machine writes.
+//! [`mod@write`] lays out the few segments that no connection's state machine writes.
 #![forbid(unsafe_code)]
 
 mod checksum;
