@@ -78,3 +78,14 @@ fn no_error_or_debug_output_shows_a_password() {
     let config = Config::parse(GOOD, "x.toml").unwrap();
     assert!(!format!("{config:?}").contains("secret"));
 }
+
+#[test]
+fn the_examples_are_valid() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples");
+    let files: Vec<_> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() > 1);
+    for file in files {
+        Config::load(&file).unwrap_or_else(|error| panic!("{error}"));
+    }
+}

@@ -6,7 +6,7 @@
 //! selective acknowledgements are agreed on. An order session has no use for windows above
 //! 64 KiB.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
 use super::super::packet::Tuple;
 
@@ -26,17 +26,23 @@ pub(super) enum Check {
     Unknown,
 }
 
+/// Random for each process; fixed where a fuzzer has to see the same twice.
+#[cfg(not(fuzzing))]
+type Secret = std::hash::RandomState;
+#[cfg(fuzzing)]
+type Secret = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+
 /// Gives out and recognizes cookies. From the top: the low 16 bits of the peer's initial
 /// sequence number under 16 secret bits, 13 more secret bits, 2 for the segment size, 1 for the
 /// period. A window below 64 KiB makes those 16 bits tell the first segment from any later one.
 pub(super) struct Cookies {
-    secret: RandomState,
+    secret: Secret,
 }
 
 impl Cookies {
     /// With a secret of its own, from the system's random numbers.
     pub fn new() -> Cookies {
-        Cookies { secret: RandomState::new() }
+        Cookies { secret: Secret::default() }
     }
 
     /// The cookie of a peer whose initial sequence number ends in 16 zero bits. SipHash over both
