@@ -5,7 +5,6 @@
 mod common;
 
 mod faults;
-mod flood;
 mod link;
 mod privileges;
 mod queues;

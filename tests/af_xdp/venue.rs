@@ -1,4 +1,5 @@
 //! A gateway on AF_XDP, its clients on the other host.
+#![allow(dead_code, reason = "each of two test files uses some of it")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,8 +9,8 @@ use millrace::client::playground::Playground;
 use millrace::config::Config;
 use millrace::segment::{Segment, Stopped};
 
-use super::common::transport::over_af_xdp;
-use super::common::{PATIENCE, Scratch, config_text};
+use crate::common::transport::over_af_xdp;
+use crate::common::{PATIENCE, Scratch, config_text};
 
 /// Two hosts; `None`, said, where this process may not make them.
 pub fn hosts(queues: u32) -> Option<Playground> {

@@ -86,7 +86,7 @@ impl FrameDriver for AfXdp {
             let Some(descriptor) = self.receive.read() else { break };
             each(self.umem.bytes(descriptor.addr, descriptor.len as usize));
             let kept = self.fill.write(self.umem.frame_of(descriptor.addr));
-            debug_assert!(kept, "the fill ring has room for every frame it was given");
+            debug_assert!(kept, "the fill ring has room for every frame twice");
             count += 1;
         }
         if count > 0 {

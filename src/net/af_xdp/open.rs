@@ -278,20 +278,22 @@ fn bind(
         }
         system(format!("lend the kernel {bytes} bytes for frames"))(source)
     })?;
-    let ring = |kind| {
-        let made = socket.ring(kind, setup.ring_frames);
-        made.map_err(system(format!("make a ring of {} frames", setup.ring_frames)))
+    let ring = |kind, entries| {
+        let made = socket.ring(kind, entries);
+        made.map_err(system(format!("make a ring of {entries} frames")))
     };
-    let entries = setup.ring_frames;
-    let (mapping, layout) = ring(Kind::Fill)?;
-    let mut fill = Writer::new(mapping, layout, entries);
-    let (mapping, layout) = ring(Kind::Completion)?;
-    let completion = Reader::new(mapping, layout, entries);
-    let (mapping, layout) = ring(Kind::Receive)?;
-    let receive = Reader::new(mapping, layout, entries);
-    let (mapping, layout) = ring(Kind::Transmit)?;
-    let transmit = Writer::new(mapping, layout, entries);
-    for frame in umem.share_out(entries) {
+    let frames = setup.ring_frames;
+    // The kernel hands a frame over before it says that it took it from the fill ring
+    // (xsk_flush in net/xdp/xsk.c): with room for all of them twice, one can always go back.
+    let (mapping, layout) = ring(Kind::Fill, 2 * frames)?;
+    let mut fill = Writer::new(mapping, layout, 2 * frames);
+    let (mapping, layout) = ring(Kind::Completion, frames)?;
+    let completion = Reader::new(mapping, layout, frames);
+    let (mapping, layout) = ring(Kind::Receive, frames)?;
+    let receive = Reader::new(mapping, layout, frames);
+    let (mapping, layout) = ring(Kind::Transmit, frames)?;
+    let transmit = Writer::new(mapping, layout, frames);
+    for frame in umem.share_out(frames) {
         fill.write(frame);
     }
     fill.publish();

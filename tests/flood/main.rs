@@ -1,5 +1,11 @@
-//! A flood of SYNs from everywhere, beside sessions that trade.
+//! A flood of SYNs from everywhere, beside sessions that trade. A process of its own: it looks at
+//! how much memory it has.
 #![allow(unsafe_code, reason = "a raw socket to send made-up frames with")]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../af_xdp/venue.rs"]
+mod venue;
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -9,9 +15,9 @@ use std::time::{Duration, Instant};
 use millrace::net::packet::write::{Bare, bare};
 use millrace::net::packet::{Link, Tuple, flags};
 
-use super::common::{Scratch, answer, buy, config_text};
-use super::venue::Venue;
+use common::{Scratch, answer, buy, config_text};
 use millrace::client::Answer;
+use venue::Venue;
 
 const RATE: u64 = 100_000;
 
@@ -44,6 +50,14 @@ impl Raw {
         let (fd, bytes) = (self.0.as_raw_fd(), frame.as_ptr());
         // SAFETY: the descriptor is open; frame and address are valid for the call.
         unsafe { libc::sendto(fd, bytes.cast(), frame.len(), 0, to.cast(), length) };
+    }
+}
+
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -117,13 +131,14 @@ fn a_flood_of_syns_costs_no_session_and_no_memory() {
     let before_kib = resident_kib();
     let mut rounds = 0u32;
     std::thread::scope(|scope| {
+        // Also when the rounds fail.
+        let _stop = StopAtEnd(&stop);
         scope.spawn(|| flood(venue.address.port(), &stop, &sent));
         let started = Instant::now();
         while started.elapsed() < seconds {
             round(&mut clients);
             rounds += 1;
         }
-        stop.store(true, Ordering::Relaxed);
     });
     let grown_kib = resident_kib().saturating_sub(before_kib);
     let sent = sent.load(Ordering::Relaxed);
