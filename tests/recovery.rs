@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::*;
+use millrace::client::playground::Carrier;
 use millrace::client::{Answer, Client, cancel};
 use millrace::segment::{journal_dir, recover};
 
@@ -139,7 +140,11 @@ fn one_data_directory_has_one_gateway() {
     let venue = Venue::start();
     let error = start(&venue.config).err().unwrap().to_string();
     // Two gateways cannot have one interface either, which is found first.
-    let taken = if transport::is_af_xdp() { "vsrv has an XDP program" } else { "is in use by" };
+    let taken = match transport::carrier() {
+        Carrier::Kernel => "is in use by",
+        Carrier::AfXdp(_) => "vsrv has an XDP program",
+        Carrier::Dpdk(_) => "the same device",
+    };
     assert!(error.contains(taken), "{error}");
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Outcome;
 use crate::client::load::{OpenLoop, Random, Tally};
-use crate::client::playground::{self, Playground};
+use crate::client::playground::{self, Carrier, Playground};
 use crate::client::{Client, LoginError, NewOrder, account_query, cancel};
 use crate::config::Config;
 use crate::gateway::hash_password;
@@ -25,10 +25,10 @@ pub struct Arguments {
     /// Messages a second, over all sessions.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=200_000))]
     rate: u64,
-    /// What carries the bytes; af_xdp makes two network namespaces joined by a wire, runs there
-    /// and removes them, and needs root.
+    /// What carries the bytes; all but kernel make two network namespaces joined by a wire, run
+    /// there and remove them, and need root.
     #[arg(long, value_enum, default_value = "kernel")]
-    transport: Carrier,
+    transport: Transport,
     /// Keep the data directory, and print where it is.
     #[arg(long)]
     keep: bool,
@@ -36,11 +36,25 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
-enum Carrier {
+enum Transport {
     /// Kernel sockets on loopback.
     Kernel,
     /// AF_XDP.
     AfXdp,
+    /// DPDK, with its driver for AF_PACKET sockets.
+    #[cfg(feature = "dpdk")]
+    Dpdk,
+}
+
+impl Transport {
+    fn carrier(self) -> Carrier {
+        match self {
+            Transport::Kernel => Carrier::Kernel,
+            Transport::AfXdp => Carrier::AfXdp(vec![0]),
+            #[cfg(feature = "dpdk")]
+            Transport::Dpdk => Carrier::Dpdk("net_af_packet"),
+        }
+    }
 }
 
 const SESSIONS: u64 = 5;
@@ -68,11 +82,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
     signals::hold_back();
     let dir = std::env::temp_dir().join(format!("millrace-demo-{}", std::process::id()));
     let scratch = Scratch { dir, keep: arguments.keep };
-    let playground = match arguments.transport {
+    let carrier = arguments.transport.carrier();
+    let playground = match carrier {
         Carrier::Kernel => None,
-        Carrier::AfXdp => Some(Playground::new(1)?),
+        _ => Some(Playground::new(1)?),
     };
-    let config = configure(&scratch.dir, playground.is_some())?;
+    let config = configure(&scratch.dir, &carrier)?;
     let segment = match &playground {
         None => Segment::start(&config)?,
         Some(hosts) => hosts.server.run(|| Segment::start(&config))??,
@@ -108,10 +123,10 @@ fn log_in(address: SocketAddr) -> Result<Vec<Client>, LoginError> {
 }
 
 /// The built-in configuration on any free port of loopback, or of the other host's end.
-fn configure(dir: &Path, af_xdp: bool) -> Result<Config, Box<dyn std::error::Error>> {
+fn configure(dir: &Path, carrier: &Carrier) -> Result<Config, Box<dyn std::error::Error>> {
     let mut text = crate::config::BUILT_IN.replace("127.0.0.1:7001", "127.0.0.1:0");
-    if af_xdp {
-        text = playground::adapt(&text, "af_xdp", &[0], &hash_password("secret")?);
+    if *carrier != Carrier::Kernel {
+        text = playground::adapt(&text, carrier, &hash_password("secret")?);
     }
     let mut config = Config::parse(&text, "built-in configuration")?;
     config.gateway.data_dir = dir.to_owned();

@@ -15,22 +15,48 @@ pub const INTERFACE: &str = "vsrv";
 /// Its address.
 pub const ADDRESS: &str = "10.9.0.1";
 
-/// Makes a configuration for loopback one for the gateway's host: the address of its interface,
-/// the transport there, and instead of the plain password the hash of it, since plain ones are
-/// for loopback.
-pub fn adapt(text: &str, transport: &str, queues: &[u32], password_hash: &str) -> String {
+/// An address on the same wire that no kernel has, for a gateway that takes all of the interface.
+pub const OWN_ADDRESS: &str = "10.9.0.3";
+
+/// What carries the bytes between the two hosts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Carrier {
+    /// The kernel's sockets.
+    Kernel,
+    /// AF_XDP on these queues.
+    AfXdp(Vec<u32>),
+    /// DPDK, with this driver for virtual devices: `net_af_packet` or `net_af_xdp`.
+    Dpdk(&'static str),
+}
+
+/// Makes a configuration for loopback one for the gateway's host: an address on the wire, the
+/// transport there, and instead of the plain password the hash of it, since plain ones are for
+/// loopback.
+pub fn adapt(text: &str, carrier: &Carrier, password_hash: &str) -> String {
+    static NEXT_DEVICE: AtomicU32 = AtomicU32::new(0);
     let line = text.lines().find(|line| line.starts_with("transport = "));
     let text = line.map_or(text.to_owned(), |line| text.replace(&format!("{line}\n"), ""));
-    let text = text
-        .replace("[gateway]\n", &format!("[gateway]\ntransport = \"{transport}\"\n"))
-        .replace("127.0.0.1:", &format!("{ADDRESS}:"))
-        .replace("password = \"secret\"", &format!("password_hash = \"{password_hash}\""));
-    match transport {
-        "af_xdp" => {
-            format!("{text}\n[af_xdp]\ninterface = \"{INTERFACE}\"\nqueues = {queues:?}\n")
+    let (name, address, table) = match carrier {
+        Carrier::Kernel => ("kernel", ADDRESS, String::new()),
+        Carrier::AfXdp(queues) => (
+            "af_xdp",
+            ADDRESS,
+            format!("[af_xdp]\ninterface = \"{INTERFACE}\"\nqueues = {queues:?}\n"),
+        ),
+        Carrier::Dpdk(driver) => {
+            let number = NEXT_DEVICE.fetch_add(1, Ordering::Relaxed);
+            let table = format!(
+                "[dpdk]\ndevice = \"{driver}{number},iface={INTERFACE}\"\nmbufs = 4095\n\
+                 eal = [\"--no-huge\", \"-m\", \"512\"]\n"
+            );
+            ("dpdk", OWN_ADDRESS, table)
         }
-        _ => text,
-    }
+    };
+    let text = text
+        .replace("[gateway]\n", &format!("[gateway]\ntransport = \"{name}\"\n"))
+        .replace("127.0.0.1:", &format!("{address}:"))
+        .replace("password = \"secret\"", &format!("password_hash = \"{password_hash}\""));
+    format!("{text}\n{table}")
 }
 
 /// A gateway's host and a client's, joined by a wire.

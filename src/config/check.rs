@@ -60,8 +60,9 @@ pub(super) fn check(config: &Config, text: &str, name: &str) -> Result<(), Confi
 
 fn check_gateway(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
     let gateway = &config.gateway;
-    if *gateway.transport.get_ref() == TransportKind::Dpdk {
-        let what = "this build has no transport = \"dpdk\": \"kernel\" and \"af_xdp\" it has";
+    if cfg!(not(feature = "dpdk")) && *gateway.transport.get_ref() == TransportKind::Dpdk {
+        let what = "this build has no transport = \"dpdk\": install libdpdk-dev and build it with \
+                    `cargo build --release --features dpdk`";
         return checker.fail(gateway.transport.span(), what);
     }
     let allowed = crate::runtime::allowed_cores();
@@ -107,21 +108,76 @@ fn check_frames(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErro
             return checker.fail(spanned.span(), what);
         }
     }
-    if *transport.get_ref() != TransportKind::AfXdp {
-        return match &config.faults {
-            Some(_) => checker
-                .fail(transport.span(), "[faults] spoils frames: it needs transport = \"af_xdp\""),
-            None => Ok(()),
-        };
+    let name = match transport.get_ref() {
+        TransportKind::Kernel => {
+            return match &config.faults {
+                Some(_) => checker.fail(
+                    transport.span(),
+                    "[faults] spoils frames: it needs transport = \"af_xdp\" or \"dpdk\"",
+                ),
+                None => Ok(()),
+            };
+        }
+        TransportKind::AfXdp => "af_xdp",
+        TransportKind::Dpdk => "dpdk",
+    };
+    if let Some(port) = config.ports.iter().find(|port| !port.listen.get_ref().is_ipv4()) {
+        let what = format!("transport = \"{name}\" takes IPv4 addresses only");
+        return checker.fail(port.listen.span(), what);
     }
+    match transport.get_ref() {
+        TransportKind::AfXdp => check_af_xdp(config, checker),
+        _ => check_dpdk(config, checker),
+    }
+}
+
+fn check_dpdk(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
+    let Some(dpdk) = &config.dpdk else {
+        let what = "transport = \"dpdk\" needs a [dpdk] table with device = \"0000:00:06.0\", or \
+                    another address";
+        return checker.fail(config.gateway.transport.span(), what);
+    };
+    if let Some(port) = config.ports.iter().find(|port| port.listen.get_ref().ip().is_loopback()) {
+        let what = "transport = \"dpdk\" takes the whole device: listen on an address of its network, \
+                    not on loopback";
+        return checker.fail(port.listen.span(), what);
+    }
+    if dpdk.device.get_ref().is_empty() {
+        return checker.fail(dpdk.device.span(), "device is a PCI address or a virtual device");
+    }
+    if !(1..=64).contains(dpdk.queues.get_ref()) {
+        return checker.fail(dpdk.queues.span(), "queues is 1 to 64");
+    }
+    let descriptors = *dpdk.descriptors.get_ref();
+    if !(64..=8192).contains(&descriptors) {
+        return checker.fail(dpdk.descriptors.span(), "descriptors is 64 to 8192, such as 512");
+    }
+    if !(2048..=9600).contains(dpdk.frame_bytes.get_ref()) {
+        return checker.fail(dpdk.frame_bytes.span(), "frame_bytes is 2048 to 9600");
+    }
+    let mtu = *dpdk.mtu.get_ref();
+    if mtu != 0 && !(576..=dpdk.frame_bytes.get_ref() - 22).contains(&mtu) {
+        let what = "mtu is 576 to frame_bytes less 22 for the Ethernet header, or 0";
+        return checker.fail(dpdk.mtu.span(), what);
+    }
+    // Both directions full, and bursts in the driver's hands and its cache's.
+    let least = 2 * u32::from(descriptors) + 1024;
+    if *dpdk.mbufs.get_ref() < least {
+        let what = format!(
+            "mbufs = {} are too few for {descriptors} descriptors each way: at least {least}",
+            dpdk.mbufs.get_ref()
+        );
+        return checker.fail(dpdk.mbufs.span(), what);
+    }
+    Ok(())
+}
+
+fn check_af_xdp(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
+    let transport = &config.gateway.transport;
     let Some(af_xdp) = &config.af_xdp else {
         let what = "transport = \"af_xdp\" needs an [af_xdp] table with interface = \"...\"";
         return checker.fail(transport.span(), what);
     };
-    if let Some(port) = config.ports.iter().find(|port| !port.listen.get_ref().is_ipv4()) {
-        let what = "transport = \"af_xdp\" takes IPv4 addresses only";
-        return checker.fail(port.listen.span(), what);
-    }
     let queues = af_xdp.queues.get_ref();
     let twice = queues.iter().enumerate().any(|(at, queue)| queues[..at].contains(queue));
     if queues.is_empty() || twice || queues.len() > 64 {

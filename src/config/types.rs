@@ -31,6 +31,9 @@ pub struct Config {
     /// Where frames come from with `transport = "af_xdp"`.
     #[serde(default)]
     pub af_xdp: Option<AfXdp>,
+    /// Where frames come from with `transport = "dpdk"`.
+    #[serde(default)]
+    pub dpdk: Option<Dpdk>,
     /// TCP over frames.
     #[serde(default)]
     pub tcp: Tcp,
@@ -87,6 +90,68 @@ pub enum AfXdpMode {
     Copy,
     /// The kernel makes a socket buffer of each frame first.
     Generic,
+}
+
+/// `[dpdk]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dpdk {
+    /// A PCI address, or a virtual device with its arguments.
+    pub device: Spanned<String>,
+    /// Arguments for EAL, beside those that follow from the rest.
+    #[serde(default)]
+    pub eal: Vec<String>,
+    /// Its queues; each has a gateway agent of its own.
+    #[serde(default = "one_queue")]
+    pub queues: Spanned<u16>,
+    /// Descriptors of each queue in either direction.
+    #[serde(default = "descriptors")]
+    pub descriptors: Spanned<u16>,
+    /// Frames in the pool of each queue.
+    #[serde(default = "mbufs")]
+    pub mbufs: Spanned<u32>,
+    /// Bytes of each frame's memory.
+    #[serde(default = "mbuf_bytes")]
+    pub frame_bytes: Spanned<u16>,
+    /// Bytes of the longest IP packet, 0 for the device's own.
+    #[serde(default = "device_mtu")]
+    pub mtu: Spanned<u16>,
+    /// Who takes care of checksums.
+    #[serde(default)]
+    pub checksums: Checksums,
+}
+
+fn one_queue() -> Spanned<u16> {
+    Spanned::new(0..0, 1)
+}
+
+fn descriptors() -> Spanned<u16> {
+    Spanned::new(0..0, 512)
+}
+
+fn mbufs() -> Spanned<u32> {
+    Spanned::new(0..0, 8191)
+}
+
+fn mbuf_bytes() -> Spanned<u16> {
+    Spanned::new(0..0, 2048)
+}
+
+fn device_mtu() -> Spanned<u16> {
+    Spanned::new(0..0, 0)
+}
+
+/// `checksums`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Checksums {
+    /// The device as far as it can.
+    #[default]
+    Auto,
+    /// The device, or it is an error.
+    Device,
+    /// The gateway.
+    Software,
 }
 
 /// `[tcp]`

@@ -7,6 +7,8 @@
 //! ([`frames::FrameDriver`]).
 
 pub mod af_xdp;
+#[cfg(feature = "dpdk")]
+pub mod dpdk;
 pub mod frames;
 pub mod kernel;
 pub mod packet;

@@ -41,6 +41,10 @@ pub enum SegmentError {
     /// AF_XDP.
     #[error(transparent)]
     AfXdp(#[from] crate::net::af_xdp::AfXdpError),
+    /// DPDK.
+    #[cfg(feature = "dpdk")]
+    #[error(transparent)]
+    Dpdk(#[from] crate::net::dpdk::DpdkError),
     /// The user to run as.
     #[error(transparent)]
     Privileges(#[from] crate::runtime::PrivilegesError),
@@ -114,7 +118,7 @@ impl Segment {
     /// Recovers and starts. Connections are accepted when this returns.
     pub fn start(config: &Config) -> Result<Segment, SegmentError> {
         // What needs privileges comes first, and they are given up before anything is written.
-        let opened = transport::open(config)?;
+        let mut opened = transport::open(config)?;
         if let Some(user) = &config.gateway.user {
             crate::runtime::drop_privileges(user.get_ref())?;
         }
@@ -123,8 +127,13 @@ impl Segment {
         let dir = journal_dir(config);
         std::fs::create_dir_all(&dir).map_err(system(format!("create {}", dir.display())))?;
         let path = config.gateway.data_dir.join("counters");
-        let counters = Counters::create(&path, &counters::names(opened.transports.len()))
+        let mut names = counters::names(opened.transports.len());
+        names.extend(opened.statistics.names.iter().cloned());
+        let counters = Counters::create(&path, &names)
             .map_err(system("create the counters file".to_owned()))?;
+        if let Some(follow) = opened.statistics.follow.take() {
+            follow(opened.statistics.names.iter().map(|name| counters.get(name)).collect());
+        }
 
         let mut recovered = recover(&dir, config)?;
         if recovered.tail.is_some_and(|tail| tail.torn) {

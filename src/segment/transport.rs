@@ -4,13 +4,17 @@ use std::net::{SocketAddr, SocketAddrV4};
 
 use super::memory::frame_memory;
 use super::{SegmentError, system};
+#[cfg(feature = "dpdk")]
+use crate::config;
 use crate::config::{AfXdpMode, Config, TransportKind};
 use crate::net::af_xdp::{self, AfXdp, AfXdpSetup, Mode, ModeWanted};
+#[cfg(feature = "dpdk")]
+use crate::net::dpdk::{self, Dpdk};
 use crate::net::frames::faults::{Faults, FaultyDriver};
 use crate::net::kernel::KernelTransport;
 use crate::net::tcp::{TcpSetup, TcpTransport};
 use crate::net::{Close, ConnId, Counts, Handler, Transport};
-use crate::runtime::{Capability, need_capabilities};
+use crate::runtime::{Capability, Counter, need_capabilities};
 
 /// Every transport there is. What a gateway does costs one predicted branch more.
 pub(super) enum AnyTransport {
@@ -18,6 +22,11 @@ pub(super) enum AnyTransport {
     AfXdp(TcpTransport<AfXdp>),
     /// AF_XDP with `[faults]`.
     FaultyAfXdp(TcpTransport<FaultyDriver<AfXdp>>),
+    #[cfg(feature = "dpdk")]
+    Dpdk(TcpTransport<Dpdk>),
+    /// DPDK with `[faults]`.
+    #[cfg(feature = "dpdk")]
+    FaultyDpdk(TcpTransport<FaultyDriver<Dpdk>>),
 }
 
 /// Transports that listen.
@@ -28,6 +37,15 @@ pub(super) struct Opened {
     pub addresses: Vec<SocketAddr>,
     /// What it is, in the words of the configuration, and how it came out.
     pub name: String,
+    /// What the device counts itself.
+    pub statistics: DeviceStatistics,
+}
+
+/// Statistics of a device's own: their names, and how to have counters follow them.
+#[derive(Default)]
+pub(super) struct DeviceStatistics {
+    pub names: Vec<String>,
+    pub follow: Option<Box<dyn FnOnce(Vec<Counter>)>>,
 }
 
 /// Opens what the configuration asks for.
@@ -35,8 +53,40 @@ pub(super) fn open(config: &Config) -> Result<Opened, SegmentError> {
     match config.gateway.transport.get_ref() {
         TransportKind::Kernel => open_kernel(config),
         TransportKind::AfXdp => open_af_xdp(config),
+        #[cfg(feature = "dpdk")]
+        TransportKind::Dpdk => open_dpdk(config),
+        #[cfg(not(feature = "dpdk"))]
         TransportKind::Dpdk => unreachable!("refused when the configuration is checked"),
     }
+}
+
+/// Where it listens: IPv4 addresses, as the configuration's check made sure.
+fn listen(config: &Config) -> impl Iterator<Item = SocketAddrV4> {
+    config.ports.iter().filter_map(|port| match port.listen.get_ref() {
+        SocketAddr::V4(address) => Some(*address),
+        SocketAddr::V6(_) => None,
+    })
+}
+
+fn tcp_setup(config: &Config, listen: &[SocketAddrV4]) -> TcpSetup {
+    TcpSetup {
+        listen: listen.to_vec(),
+        connections_max: connections_max(config),
+        receive_bytes: *config.tcp.receive_bytes.get_ref(),
+        transmit_bytes: *config.tcp.transmit_bytes.get_ref(),
+    }
+}
+
+fn faults(config: &Config) -> Option<Faults> {
+    config.faults.as_ref().map(|faults| Faults {
+        seed: faults.seed,
+        loss_ppm: faults.loss_ppm,
+        reorder_ppm: faults.reorder_ppm,
+        duplicate_ppm: faults.duplicate_ppm,
+        corrupt_ppm: faults.corrupt_ppm,
+        delay_ns: u64::from(faults.delay_us) * 1000,
+        jitter_ns: u64::from(faults.jitter_us) * 1000,
+    })
 }
 
 fn connections_max(config: &Config) -> usize {
@@ -49,15 +99,12 @@ fn open_kernel(config: &Config) -> Result<Opened, SegmentError> {
         .map_err(system("open the ports".to_owned()))?;
     let addresses = transport.addresses().map_err(system("read the ports".to_owned()))?;
     let transports = vec![AnyTransport::Kernel(transport)];
-    Ok(Opened { transports, addresses, name: "kernel".to_owned() })
+    let (name, statistics) = ("kernel".to_owned(), DeviceStatistics::default());
+    Ok(Opened { transports, addresses, name, statistics })
 }
 
 fn open_af_xdp(config: &Config) -> Result<Opened, SegmentError> {
     let af_xdp = config.af_xdp.as_ref().expect("checked with the configuration");
-    let listen = config.ports.iter().map(|port| match port.listen.get_ref() {
-        SocketAddr::V4(address) => *address,
-        SocketAddr::V6(_) => unreachable!("refused when the configuration is checked"),
-    });
     let setup = AfXdpSetup {
         interface: af_xdp.interface.get_ref().clone(),
         queues: af_xdp.queues.get_ref().clone(),
@@ -71,27 +118,13 @@ fn open_af_xdp(config: &Config) -> Result<Opened, SegmentError> {
         frame_bytes: *af_xdp.frame_bytes.get_ref(),
         ring_frames: *af_xdp.ring_frames.get_ref(),
         protocol: 6,
-        listen: listen.collect(),
+        listen: listen(config).collect(),
     };
     let needed = [Capability::NET_RAW, Capability::NET_ADMIN, Capability::BPF];
     need_capabilities("AF_XDP", &needed)?;
     let opened = af_xdp::open(&setup, frame_memory)?;
-    let tcp = TcpSetup {
-        listen: opened.listen.clone(),
-        connections_max: connections_max(config),
-        receive_bytes: *config.tcp.receive_bytes.get_ref(),
-        transmit_bytes: *config.tcp.transmit_bytes.get_ref(),
-    };
-    let faults = config.faults.as_ref().map(|faults| Faults {
-        seed: faults.seed,
-        loss_ppm: faults.loss_ppm,
-        reorder_ppm: faults.reorder_ppm,
-        duplicate_ppm: faults.duplicate_ppm,
-        corrupt_ppm: faults.corrupt_ppm,
-        delay_ns: u64::from(faults.delay_us) * 1000,
-        jitter_ns: u64::from(faults.jitter_us) * 1000,
-    });
-    let transport = |driver| match faults {
+    let tcp = tcp_setup(config, &opened.listen);
+    let transport = |driver| match faults(config) {
         None => AnyTransport::AfXdp(TcpTransport::new(driver, &tcp)),
         Some(faults) => {
             let driver = FaultyDriver::new(driver, faults);
@@ -100,7 +133,65 @@ fn open_af_xdp(config: &Config) -> Result<Opened, SegmentError> {
     };
     let name = format!("af_xdp {} {}", setup.interface, opened.mode);
     let addresses = opened.listen.into_iter().map(|at: SocketAddrV4| at.into()).collect();
-    Ok(Opened { transports: opened.drivers.into_iter().map(transport).collect(), addresses, name })
+    let transports = opened.drivers.into_iter().map(transport).collect();
+    Ok(Opened { transports, addresses, name, statistics: DeviceStatistics::default() })
+}
+
+/// Ports from here on are taken where 0 is asked for: nobody else listens on this device.
+#[cfg(feature = "dpdk")]
+const FIRST_FREE_PORT: u16 = 40_001;
+
+#[cfg(feature = "dpdk")]
+fn open_dpdk(config: &Config) -> Result<Opened, SegmentError> {
+    use crate::net::dpdk::{Checksums, DpdkSetup};
+    let dpdk = config.dpdk.as_ref().expect("checked with the configuration");
+    let namespace = crate::runtime::namespace::Namespace::current()
+        .map_err(system("look at the network namespace".to_owned()))?;
+    let setup = DpdkSetup {
+        eal: dpdk.eal.clone(),
+        device: dpdk.device.get_ref().clone(),
+        queues: *dpdk.queues.get_ref(),
+        descriptors: *dpdk.descriptors.get_ref(),
+        mbufs: *dpdk.mbufs.get_ref(),
+        frame_bytes: *dpdk.frame_bytes.get_ref(),
+        mtu: *dpdk.mtu.get_ref(),
+        checksums: match dpdk.checksums {
+            config::Checksums::Auto => Checksums::Auto,
+            config::Checksums::Device => Checksums::Device,
+            config::Checksums::Software => Checksums::Software,
+        },
+        at_home: std::sync::Arc::new(move || namespace.enter()),
+    };
+    let opened = dpdk::open(&setup)?;
+    let chosen = listen(config).zip(FIRST_FREE_PORT..).map(|(at, free)| match at.port() {
+        0 => SocketAddrV4::new(*at.ip(), free),
+        _ => at,
+    });
+    let listen: Vec<SocketAddrV4> = chosen.collect();
+    let tcp = tcp_setup(config, &listen);
+    let transport = |driver| match faults(config) {
+        None => AnyTransport::Dpdk(TcpTransport::new(driver, &tcp)),
+        Some(faults) => {
+            let driver = FaultyDriver::new(driver, faults);
+            AnyTransport::FaultyDpdk(TcpTransport::new(driver, &tcp))
+        }
+    };
+    let watch = opened.watch;
+    let names = watch.statistics().into_iter().map(|(name, _)| format!("device.{name}"));
+    let statistics = DeviceStatistics {
+        names: names.collect(),
+        follow: Some(Box::new(move |counters: Vec<Counter>| {
+            watch.each_second(move |statistics| {
+                for (counter, (_, value)) in counters.iter().zip(statistics) {
+                    counter.set(*value);
+                }
+            });
+        })),
+    };
+    let name = format!("dpdk {} {}", setup.device, opened.name);
+    let addresses = listen.into_iter().map(SocketAddr::from).collect();
+    let transports = opened.drivers.into_iter().map(transport).collect();
+    Ok(Opened { transports, addresses, name, statistics })
 }
 
 macro_rules! each {
@@ -109,6 +200,10 @@ macro_rules! each {
             AnyTransport::Kernel($inner) => $call,
             AnyTransport::AfXdp($inner) => $call,
             AnyTransport::FaultyAfXdp($inner) => $call,
+            #[cfg(feature = "dpdk")]
+            AnyTransport::Dpdk($inner) => $call,
+            #[cfg(feature = "dpdk")]
+            AnyTransport::FaultyDpdk($inner) => $call,
         }
     };
 }

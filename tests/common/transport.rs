@@ -1,10 +1,10 @@
-//! Which transport the end-to-end tests run on: kernel sockets on loopback, or with
-//! `MILLRACE_TEST_TRANSPORT=af_xdp` AF_XDP between two network namespaces, for each test's thread
-//! its own.
+//! Which transport the end-to-end tests run on: kernel sockets on loopback, or what
+//! `MILLRACE_TEST_TRANSPORT` names between two network namespaces, for each test's thread its
+//! own.
 
 use std::cell::RefCell;
 
-use millrace::client::playground::{self, Playground};
+use millrace::client::playground::{self, Carrier, Playground};
 
 /// The argon2id hash of `secret` with little work: plain passwords are for loopback.
 const SECRET: &str =
@@ -14,27 +14,35 @@ thread_local! {
     static PLAYGROUND: RefCell<Option<Playground>> = const { RefCell::new(None) };
 }
 
-pub fn is_af_xdp() -> bool {
+/// What `MILLRACE_TEST_TRANSPORT` names: `kernel`, `af_xdp`, or `dpdk` with one of the drivers for
+/// virtual devices behind it, `dpdk:net_af_packet` or `dpdk:net_af_xdp`.
+pub fn carrier() -> Carrier {
     match std::env::var("MILLRACE_TEST_TRANSPORT").as_deref() {
-        Ok("af_xdp") => true,
-        Ok("kernel") | Err(_) => false,
-        Ok(other) => panic!("MILLRACE_TEST_TRANSPORT={other}: it is kernel or af_xdp"),
+        Ok("kernel") | Err(_) => Carrier::Kernel,
+        Ok("af_xdp") => Carrier::AfXdp(vec![0]),
+        Ok("dpdk:net_af_packet") => Carrier::Dpdk("net_af_packet"),
+        Ok("dpdk:net_af_xdp") => Carrier::Dpdk("net_af_xdp"),
+        Ok(other) => panic!("MILLRACE_TEST_TRANSPORT={other}: see tests/common/transport.rs"),
     }
+}
+
+pub fn is_kernel() -> bool {
+    carrier() == Carrier::Kernel
 }
 
 /// A test's configuration, as the transport wants it.
 pub fn adapt(text: &str) -> String {
-    if is_af_xdp() { over_af_xdp(text, &[0], "") } else { text.to_owned() }
+    if is_kernel() { text.to_owned() } else { over(text, &carrier(), "") }
 }
 
-/// The same on AF_XDP, with more lines at the end.
-pub fn over_af_xdp(text: &str, queues: &[u32], more: &str) -> String {
-    format!("{}{more}\n", playground::adapt(text, "af_xdp", queues, SECRET))
+/// The same on another transport, with more lines at the end.
+pub fn over(text: &str, carrier: &Carrier, more: &str) -> String {
+    format!("{}{more}\n", playground::adapt(text, carrier, SECRET))
 }
 
 /// Does something on the gateway's host. Afterwards this thread is on the client's.
 pub fn on_server<R>(what: impl FnOnce() -> R) -> R {
-    if !is_af_xdp() {
+    if is_kernel() {
         return what();
     }
     with_playground(1, |playground| {

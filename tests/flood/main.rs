@@ -4,7 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-#[path = "../af_xdp/venue.rs"]
+#[path = "../frames/venue.rs"]
 mod venue;
 
 use std::net::Ipv4Addr;

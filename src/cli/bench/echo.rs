@@ -14,7 +14,7 @@ use crate::client::playground::{ADDRESS, INTERFACE};
 use crate::net::af_xdp::{self, AfXdp, AfXdpSetup, ModeWanted};
 use crate::net::frames::{BURST, FrameDriver};
 use crate::net::packet::write::{BARE_BYTES_MAX, Bare, bare};
-use crate::net::packet::{Link, complete_tcp, flags, parse};
+use crate::net::packet::{Link, complete_tcp, flags, host, parse};
 use crate::segment::frame_memory;
 
 /// Bytes of an Enter Order in its packet.
@@ -148,28 +148,74 @@ pub(super) fn kernel(plan: &Plan, place: &Place<'_>) -> Measured {
     })
 }
 
-fn open(protocol: u8) -> Result<AfXdp, af_xdp::AfXdpError> {
-    let address: Ipv4Addr = ADDRESS.parse().expect("an address");
-    let setup = AfXdpSetup {
-        interface: INTERFACE.to_owned(),
-        queues: vec![0],
-        mode: ModeWanted::Auto,
-        busy_poll: false,
-        frame_bytes: 2048,
-        ring_frames: 2048,
-        protocol,
-        listen: vec![SocketAddrV4::new(address, PORT)],
-    };
-    let opened = af_xdp::open(&setup, frame_memory)?;
-    Ok(opened.drivers.into_iter().next().expect("one queue was asked for"))
+/// A driver that a floor is laid on, and the address it answers at.
+pub(super) trait Floor {
+    type Driver: FrameDriver + Send + 'static;
+    const ADDRESS: &'static str;
+    /// `protocol` is the IP protocol that is echoed.
+    fn open(protocol: u8) -> Result<Self::Driver, Box<dyn std::error::Error>>;
+}
+
+pub(super) struct OnAfXdp;
+
+impl Floor for OnAfXdp {
+    type Driver = AfXdp;
+    const ADDRESS: &'static str = ADDRESS;
+
+    fn open(protocol: u8) -> Result<AfXdp, Box<dyn std::error::Error>> {
+        let address: Ipv4Addr = ADDRESS.parse()?;
+        let setup = AfXdpSetup {
+            interface: INTERFACE.to_owned(),
+            queues: vec![0],
+            mode: ModeWanted::Auto,
+            busy_poll: false,
+            frame_bytes: 2048,
+            ring_frames: 2048,
+            protocol,
+            listen: vec![SocketAddrV4::new(address, PORT)],
+        };
+        let opened = af_xdp::open(&setup, frame_memory)?;
+        Ok(opened.drivers.into_iter().next().ok_or("one queue was asked for")?)
+    }
+}
+
+/// DPDK's driver for AF_XDP sockets.
+#[cfg(feature = "dpdk")]
+pub(super) struct OnDpdk;
+
+#[cfg(feature = "dpdk")]
+impl Floor for OnDpdk {
+    type Driver = crate::net::dpdk::Dpdk;
+    const ADDRESS: &'static str = crate::client::playground::OWN_ADDRESS;
+
+    fn open(_protocol: u8) -> Result<Self::Driver, Box<dyn std::error::Error>> {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(9_000);
+        let device =
+            format!("net_af_xdp{},iface={INTERFACE}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let setup = crate::net::dpdk::DpdkSetup {
+            eal: ["--no-huge", "-m", "512"].map(str::to_owned).to_vec(),
+            device,
+            queues: 1,
+            descriptors: 512,
+            mbufs: 4095,
+            frame_bytes: 2048,
+            mtu: 0,
+            checksums: crate::net::dpdk::Checksums::Auto,
+            at_home: Arc::new(|| Ok(())),
+        };
+        let opened = crate::net::dpdk::open(&setup)?;
+        Ok(opened.drivers.into_iter().next().ok_or("one queue was asked for")?)
+    }
 }
 
 /// A server that makes the answer of each frame where it lies, and sends it.
-fn answer_frames(
-    mut driver: AfXdp,
+fn answer_frames<F: Floor>(
+    mut driver: F::Driver,
     core: usize,
     mut answer: impl FnMut(&mut Vec<u8>) + Send + 'static,
 ) -> Server {
+    let mac = driver.capabilities().answers_as;
+    let ours = |address: Ipv4Addr| F::ADDRESS.parse() == Ok(address);
     Server::start(core, move |stop| {
         let mut frames: Vec<Vec<u8>> = (0..BURST).map(|_| Vec::with_capacity(2048)).collect();
         while !stop.load(Ordering::Relaxed) {
@@ -180,7 +226,10 @@ fn answer_frames(
                 count += 1;
             });
             for frame in &mut frames[..count] {
-                answer(frame);
+                match mac.and_then(|mac| host::answer(frame, mac, ours)) {
+                    Some(length) => frame.truncate(length),
+                    None => answer(frame),
+                }
                 if !frame.is_empty() && driver.room() > 0 {
                     driver.transmit(frame.len(), |place| place.copy_from_slice(frame));
                 }
@@ -193,11 +242,11 @@ fn answer_frames(
 }
 
 /// Datagrams turned round on the driver itself.
-pub(super) fn af_xdp_udp(plan: &Plan, place: &Place<'_>) -> Measured {
-    let driver = place.on_server(|| open(17))??;
-    let _server = answer_frames(driver, plan.cores[0], |frame| turn_round(frame));
+pub(super) fn udp<F: Floor>(plan: &Plan, place: &Place<'_>) -> Measured {
+    let driver = place.on_server(|| F::open(17))??;
+    let _server = answer_frames::<F>(driver, plan.cores[0], turn_round);
     let socket = place.on_client(|| UdpSocket::bind(("0.0.0.0", 0)))??;
-    socket.connect((ADDRESS, PORT))?;
+    socket.connect((F::ADDRESS, PORT))?;
     socket.set_nonblocking(true)?;
     round_trips(plan, |message, answer| {
         socket.send(message)?;
@@ -212,7 +261,11 @@ pub(super) fn af_xdp_udp(plan: &Plan, place: &Place<'_>) -> Measured {
 }
 
 /// Swaps both ends of an Ethernet, IPv4 and UDP header; their checksums stay right.
-fn turn_round(frame: &mut [u8]) {
+fn turn_round(frame: &mut Vec<u8>) {
+    const UDP: u8 = 17;
+    if frame.len() < 42 || frame[23] != UDP {
+        return frame.clear();
+    }
     for (at, bytes) in [(0, 6), (26, 4), (34, 2)] {
         let (first, second) = frame[at..at + 2 * bytes].split_at_mut(bytes);
         first.swap_with_slice(second);
@@ -221,10 +274,10 @@ fn turn_round(frame: &mut [u8]) {
 
 /// Segments turned round on the driver itself: as much of TCP as one client needs that loses
 /// nothing.
-pub(super) fn af_xdp_tcp(plan: &Plan, place: &Place<'_>) -> Measured {
-    let driver = place.on_server(|| open(6))??;
-    let _server = answer_frames(driver, plan.cores[0], answer_segment);
-    let address: Ipv4Addr = ADDRESS.parse()?;
+pub(super) fn tcp<F: Floor>(plan: &Plan, place: &Place<'_>) -> Measured {
+    let driver = place.on_server(|| F::open(6))??;
+    let _server = answer_frames::<F>(driver, plan.cores[0], answer_segment);
+    let address: Ipv4Addr = F::ADDRESS.parse()?;
     let stream = place.on_client(|| connect((address, PORT).into()))??;
     round_trips(plan, |message, answer| {
         (&stream).write_all(message)?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::echo::{connect, histogram, on_core, read};
 use super::wire::{Figures, Measured, Place, Plan};
 use crate::client::NewOrder;
-use crate::client::playground::adapt;
+use crate::client::playground::{Carrier, adapt};
 use crate::config::{BUILT_IN, Config};
 use crate::order::Price;
 use crate::segment::Segment;
@@ -17,7 +17,7 @@ use crate::wire::soupbin::{self, kind};
 const ACCEPTED_BYTES: usize = 3 + 64;
 const LOGIN_ACCEPTED_BYTES: usize = 33;
 
-fn configuration(plan: &Plan, place: &Place<'_>, transport: &str) -> Result<String, String> {
+fn configuration(plan: &Plan, place: &Place<'_>, carrier: &Carrier) -> Result<String, String> {
     let more = format!(
         "ack = \"sequenced\"\nidle = \"spin\"\ncores = [{}]\nmax_orders = 524288",
         plan.cores[0]
@@ -33,15 +33,15 @@ fn configuration(plan: &Plan, place: &Place<'_>, transport: &str) -> Result<Stri
         Place::Loopback => Ok(text),
         Place::Veth(_) => {
             let hash = crate::gateway::hash_password("secret").map_err(|e| e.to_string())?;
-            Ok(adapt(&text, transport, &[0], &hash))
+            Ok(adapt(&text, carrier, &hash))
         }
     }
 }
 
 /// Orders that rest far apart and are never cancelled: each is entered and accepted.
-pub(super) fn measure(plan: &Plan, place: &Place<'_>, transport: &str) -> Measured {
+pub(super) fn measure(plan: &Plan, place: &Place<'_>, carrier: &Carrier) -> Measured {
     let dir = std::env::temp_dir().join(format!("millrace-bench-{}", std::process::id()));
-    let mut config = Config::parse(&configuration(plan, place, transport)?, "bench")?;
+    let mut config = Config::parse(&configuration(plan, place, carrier)?, "bench")?;
     config.gateway.data_dir = dir.clone();
     let segment = place.on_server(|| Segment::start(&config))??;
     let figures = place.on_client(|| trade(plan, &segment));

@@ -6,14 +6,14 @@ use hdrhistogram::Histogram;
 
 use super::super::Outcome;
 use super::{echo, orders};
-use crate::client::playground::Playground;
+use crate::client::playground::{Carrier, Playground};
 use crate::runtime::{allowed_cores, signals};
 
 /// Order to Accepted, one client, one order at a time, inline topology, `ack = "sequenced"`: next
 /// to a raw echo of 52 bytes in the same run. Both sides spin.
 ///
-/// Kernel sockets are measured on loopback. With af_xdp everything is measured between two
-/// network namespaces joined by a veth pair, which needs root: kernel sockets too, in turn.
+/// Kernel sockets are measured on loopback. Drivers are measured between two network namespaces
+/// joined by a veth pair, which needs root: kernel sockets there too, in turn.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// What to measure.
@@ -37,7 +37,10 @@ enum Which {
     Kernel,
     /// AF_XDP on veth, and kernel sockets there.
     AfXdp,
-    /// Both.
+    /// DPDK with its driver for AF_XDP sockets on veth, and kernel sockets there.
+    #[cfg(feature = "dpdk")]
+    Dpdk,
+    /// All of them.
     All,
 }
 
@@ -87,7 +90,7 @@ pub(super) type Measured = Result<Figures, Box<dyn std::error::Error>>;
 
 /// A kind of run.
 struct Row<'a> {
-    name: &'a str,
+    name: String,
     /// The row it is compared with, and the mark.
     floor: Option<(usize, f64)>,
     measure: Box<dyn Fn(&Plan) -> Measured + 'a>,
@@ -98,12 +101,12 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn new(
-        name: &'a str,
+        name: &str,
         floor: Option<(usize, f64)>,
         measure: impl Fn(&Plan) -> Measured + 'a,
     ) -> Row<'a> {
         let (p50_us, p99_us, calls) = (vec![], vec![], vec![]);
-        Row { name, floor, measure: Box::new(measure), p50_us, p99_us, calls }
+        Row { name: name.to_owned(), floor, measure: Box::new(measure), p50_us, p99_us, calls }
     }
 }
 
@@ -118,37 +121,52 @@ pub fn run(arguments: &Arguments) -> Outcome {
 
 fn measure(arguments: &Arguments, cores: [usize; 2]) -> Outcome {
     let plan = Plan { round_trips: arguments.round_trips, idle: arguments.idle, cores };
-    if arguments.transport != Which::AfXdp {
+    let wanted = |which| arguments.transport == which || arguments.transport == Which::All;
+    if wanted(Which::Kernel) {
         let place = Place::Loopback;
-        let rows = vec![
-            Row::new("TCP echo, kernel", None, |plan| echo::kernel(plan, &place)),
-            Row::new("order to Accepted, kernel", Some((0, 1.25)), |plan| {
-                orders::measure(plan, &place, "kernel")
-            }),
-        ];
-        table("loopback", rows, arguments, &plan)?;
+        table("loopback", kernel_rows(&place), arguments, &plan)?;
     }
-    if arguments.transport != Which::Kernel {
-        let playground = Playground::new(1)?;
-        let place = Place::Veth(&playground);
-        let rows = vec![
-            Row::new("TCP echo, kernel", None, |plan| echo::kernel(plan, &place)),
-            Row::new("order to Accepted, kernel", Some((0, 1.25)), |plan| {
-                orders::measure(plan, &place, "kernel")
-            }),
-            Row::new("UDP echo, af_xdp", None, |plan| echo::af_xdp_udp(plan, &place)),
-            Row::new("TCP echo, af_xdp", None, |plan| echo::af_xdp_tcp(plan, &place)),
-            Row::new("order to Accepted, af_xdp", Some((3, 1.5)), |plan| {
-                orders::measure(plan, &place, "af_xdp")
-            }),
-        ];
-        let medians = table("veth", rows, arguments, &plan)?;
-        println!(
-            "  af_xdp: {:.2} of kernel sockets (mark 1.00, goal 0.80), {:.2} of the UDP echo",
-            medians[4] / medians[1],
-            medians[4] / medians[2]
-        );
+    if wanted(Which::AfXdp) {
+        let carrier = Carrier::AfXdp(vec![0]);
+        on_veth::<echo::OnAfXdp>("af_xdp", &carrier, arguments, &plan)?;
     }
+    #[cfg(feature = "dpdk")]
+    if wanted(Which::Dpdk) {
+        on_veth::<echo::OnDpdk>("dpdk", &Carrier::Dpdk("net_af_xdp"), arguments, &plan)?;
+    }
+    Ok(())
+}
+
+fn kernel_rows<'a>(place: &'a Place<'a>) -> Vec<Row<'a>> {
+    vec![
+        Row::new("TCP echo, kernel", None, |plan| echo::kernel(plan, place)),
+        Row::new("order to Accepted, kernel", Some((0, 1.25)), |plan| {
+            orders::measure(plan, place, &Carrier::Kernel)
+        }),
+    ]
+}
+
+/// Kernel sockets and a driver over the same wire, in turn.
+fn on_veth<F: echo::Floor>(
+    name: &str,
+    carrier: &Carrier,
+    arguments: &Arguments,
+    plan: &Plan,
+) -> Outcome {
+    let playground = Playground::new(1)?;
+    let place = Place::Veth(&playground);
+    let mut rows = kernel_rows(&place);
+    rows.push(Row::new(&format!("UDP echo, {name}"), None, |plan| echo::udp::<F>(plan, &place)));
+    rows.push(Row::new(&format!("TCP echo, {name}"), None, |plan| echo::tcp::<F>(plan, &place)));
+    rows.push(Row::new(&format!("order to Accepted, {name}"), Some((3, 1.5)), |plan| {
+        orders::measure(plan, &place, carrier)
+    }));
+    let medians = table("veth", rows, arguments, plan)?;
+    println!(
+        "  {name}: {:.2} of kernel sockets (mark 1.00, goal 0.80), {:.2} of the UDP echo",
+        medians[4] / medians[1],
+        medians[4] / medians[2]
+    );
     Ok(())
 }
 

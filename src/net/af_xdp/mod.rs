@@ -144,7 +144,12 @@ impl FrameDriver for AfXdp {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { mtu: self.mtu, verifies_checksums: false, fills_checksums: false }
+        Capabilities {
+            mtu: self.mtu,
+            verifies_checksums: false,
+            fills_checksums: false,
+            answers_as: None,
+        }
     }
 
     fn statistics(&mut self) -> [u64; STATISTICS.len()] {

@@ -19,6 +19,9 @@ pub struct Capabilities {
     pub verifies_checksums: bool,
     /// IPv4 and TCP checksums of sent frames are filled in on the way out.
     pub fills_checksums: bool,
+    /// The interface's hardware address, if no kernel beside it answers for its IP addresses:
+    /// ARP, ICMP echo, and segments to ports that nobody listens on.
+    pub answers_as: Option<[u8; 6]>,
 }
 
 /// Moves Ethernet frames. Times are Unix nanoseconds, read once a turn by the caller.

@@ -1,15 +1,17 @@
 //! Frames as TCP over IPv4 over Ethernet sees them: pure views over bytes.
 //!
 //! [`parse`] finds the headers of one frame and checks all that a later stage relies on;
-//! [`mod@write`] lays out the few segments that no connection's state machine writes.
+//! [`mod@write`] lays out the few segments that no connection's state machine writes, and [`host`]
+//! answers what a kernel would have answered.
 #![forbid(unsafe_code)]
 
 mod checksum;
+pub mod host;
 mod parse;
 pub mod write;
 
 pub use checksum::{complete_tcp, ip_header_sum, sum, tcp_sum};
-pub use parse::{Dropped, Link, Segment, parse};
+pub use parse::{Dropped, Link, Segment, link_bytes, parse};
 
 use std::net::Ipv4Addr;
 

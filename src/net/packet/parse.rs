@@ -110,7 +110,7 @@ impl Segment {
 }
 
 #[inline]
-fn be16(bytes: &[u8], at: usize) -> u16 {
+pub(super) fn be16(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
 
@@ -119,24 +119,38 @@ fn be32(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
+/// Where the network layer's packet begins, behind up to two VLAN tags, and its EtherType.
+#[inline]
+pub(super) fn network(frame: &[u8]) -> Result<(usize, u16), Dropped> {
+    if frame.len() < ETHERNET_BYTES {
+        return Err(Dropped::Malformed);
+    }
+    let mut at = ETHERNET_BYTES;
+    while ETHERTYPES_VLAN.contains(&be16(frame, at - 2)) {
+        at += 4;
+        if at > LINK_BYTES_MAX {
+            return Err(Dropped::Foreign);
+        }
+        if frame.len() < at {
+            return Err(Dropped::Malformed);
+        }
+    }
+    Ok((at, be16(frame, at - 2)))
+}
+
+/// Where the IPv4 packet of a frame begins, if it has one.
+#[inline]
+pub fn link_bytes(frame: &[u8]) -> Option<usize> {
+    let (at, ethertype) = network(frame).ok()?;
+    (ethertype == ETHERTYPE_IPV4 && frame.len() >= at + IPV4_BYTES).then_some(at)
+}
+
 /// Finds the TCP segment of a frame: Ethernet with up to two VLAN tags, IPv4 with or without
 /// options, TCP with or without options. Checksums are not looked at.
 #[inline]
 pub fn parse(frame: &[u8]) -> Result<Segment, Dropped> {
-    if frame.len() < ETHERNET_BYTES {
-        return Err(Dropped::Malformed);
-    }
-    let mut ip = ETHERNET_BYTES;
-    while ETHERTYPES_VLAN.contains(&be16(frame, ip - 2)) {
-        ip += 4;
-        if ip > LINK_BYTES_MAX {
-            return Err(Dropped::Foreign);
-        }
-        if frame.len() < ip {
-            return Err(Dropped::Malformed);
-        }
-    }
-    if be16(frame, ip - 2) != ETHERTYPE_IPV4 {
+    let (ip, ethertype) = network(frame)?;
+    if ethertype != ETHERTYPE_IPV4 {
         return Err(Dropped::Foreign);
     }
     if frame.len() < ip + IPV4_BYTES {

@@ -14,6 +14,11 @@ impl Stack {
             |listen: &std::net::SocketAddrV4| *listen.ip() == address && listen.port() == port;
         let Some(port) = self.listen.iter().position(listens) else {
             self.counts.foreign += 1;
+            // Where a kernel shares the interface, the answer is the kernel's.
+            let ours = self.listen.iter().any(|listen| *listen.ip() == address);
+            if self.answers_as_host() && ours && !segment.has(flags::RST) {
+                self.refuse(segment, &link);
+            }
             return;
         };
         const KINDS: u8 = flags::SYN | flags::ACK | flags::RST;

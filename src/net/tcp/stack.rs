@@ -7,7 +7,7 @@ use smoltcp::socket::tcp::State;
 
 use super::super::frames::{BURST, Capabilities, FrameDriver};
 use super::super::packet::write::{BARE_BYTES_MAX, Bare, bare};
-use super::super::packet::{Dropped, LINK_BYTES_MAX, Link, Segment, flags, parse};
+use super::super::packet::{Dropped, LINK_BYTES_MAX, Link, Segment, flags, host, parse};
 use super::super::{Close, ConnId, STACK_COUNTERS};
 use super::conn::{Buffers, Conn, Phase};
 use super::cookie::Cookies;
@@ -44,6 +44,47 @@ struct Reply {
     len: usize,
 }
 
+/// Answers of the host's that one turn may have.
+const HOST_REPLIES_MAX: usize = 16;
+
+/// Frames of any length, as many as fit.
+struct HostReplies {
+    bytes: Vec<u8>,
+    lengths: Vec<usize>,
+}
+
+impl HostReplies {
+    fn new(capabilities: &Capabilities) -> HostReplies {
+        let count = if capabilities.answers_as.is_some() { HOST_REPLIES_MAX } else { 0 };
+        let bytes = Vec::with_capacity(count * (LINK_BYTES_MAX + capabilities.mtu));
+        HostReplies { bytes, lengths: Vec::with_capacity(count) }
+    }
+
+    /// False if there is no room.
+    fn keep(&mut self, frame: &[u8]) -> bool {
+        let fits = self.lengths.len() < self.lengths.capacity()
+            && self.bytes.capacity() - self.bytes.len() >= frame.len();
+        if fits {
+            self.bytes.extend_from_slice(frame);
+            self.lengths.push(frame.len());
+        }
+        fits
+    }
+
+    fn send(&mut self, driver: &mut impl FrameDriver) {
+        if self.lengths.is_empty() {
+            return;
+        }
+        let (mut at, room) = (0, driver.room());
+        for &length in self.lengths.iter().take(room) {
+            driver.transmit(length, |frame| frame.copy_from_slice(&self.bytes[at..at + length]));
+            at += length;
+        }
+        self.bytes.clear();
+        self.lengths.clear();
+    }
+}
+
 pub(super) struct Stack {
     pub(super) conns: Vec<Conn>,
     pub(super) listen: Vec<SocketAddrV4>,
@@ -62,6 +103,8 @@ pub(super) struct Stack {
     /// Those being sent for now.
     sending: Vec<u32>,
     replies: Vec<Reply>,
+    /// Answers of the host's to be sent at the end of the turn.
+    host: HostReplies,
     answer: Answer,
     capabilities: Capabilities,
     buffers: Buffers,
@@ -91,6 +134,7 @@ impl Stack {
             pending: Vec::with_capacity(connections_max),
             sending: Vec::with_capacity(connections_max),
             replies: Vec::with_capacity(REPLIES_MAX),
+            host: HostReplies::new(&capabilities),
             answer: Answer::new(),
             capabilities,
             buffers,
@@ -114,6 +158,11 @@ impl Stack {
 
     pub(super) fn now_ns(&self) -> u64 {
         self.time_ns
+    }
+
+    /// Whether no kernel answers beside this.
+    pub(super) fn answers_as_host(&self) -> bool {
+        self.capabilities.answers_as.is_some()
     }
 
     pub(super) fn mtu(&self) -> usize {
@@ -150,10 +199,13 @@ impl Stack {
     pub fn receive(&mut self, frame: &mut [u8]) {
         let segment = match parse(frame) {
             Ok(segment) => segment,
-            Err(Dropped::Foreign) => return self.counts.foreign += 1,
+            Err(Dropped::Foreign) => return self.answer_as_host(frame),
             Err(Dropped::Fragment) => return self.counts.fragments += 1,
             Err(_) => return self.counts.malformed += 1,
         };
+        if self.capabilities.answers_as.is_some_and(|mac| frame[..6] != mac) {
+            return self.counts.foreign += 1;
+        }
         if !self.capabilities.verifies_checksums && !segment.checksums_are_right(frame) {
             self.counts.checksums += 1;
             return;
@@ -162,6 +214,19 @@ impl Stack {
         match self.table.find(&segment.tuple) {
             Some(index) => self.known(index, &segment, link, frame),
             None => self.stranger(&segment, link, frame),
+        }
+    }
+
+    /// What is no segment, where this is all of the host there is.
+    #[cold]
+    fn answer_as_host(&mut self, frame: &mut [u8]) {
+        let ours = |address| self.listen.iter().any(|listen| *listen.ip() == address);
+        let mac = self.capabilities.answers_as;
+        match mac.and_then(|mac| host::answer(frame, mac, ours)) {
+            Some(length) => {
+                self.counts.replies_lost += u64::from(!self.host.keep(&frame[..length]))
+            }
+            None => self.counts.foreign += 1,
         }
     }
 
@@ -329,6 +394,7 @@ impl Stack {
             driver.transmit(reply.len, |frame| frame.copy_from_slice(&reply.frame[..reply.len]));
         }
         self.replies.clear();
+        self.host.send(driver);
     }
 
     /// Makes a connection free.

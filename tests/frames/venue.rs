@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use millrace::client::Client;
-use millrace::client::playground::Playground;
+use millrace::client::playground::{Carrier, Playground};
 use millrace::config::Config;
 use millrace::segment::{Segment, Stopped};
 
-use crate::common::transport::over_af_xdp;
+use crate::common::transport::{carrier, over};
 use crate::common::{PATIENCE, Scratch, config_text};
 
 /// Two hosts; `None`, said, where this process may not make them.
@@ -32,17 +32,20 @@ pub struct Venue {
 }
 
 impl Venue {
-    /// The tests' configuration on queue 0.
+    /// The tests' configuration on one queue of AF_XDP, or on what `MILLRACE_TEST_TRANSPORT` names.
     pub fn start() -> Option<Venue> {
         Venue::with(&config_text("", ""), 1, "")
     }
 
-    /// On as many queues, with more lines behind `[af_xdp]`. This thread is on the client's host
-    /// from here on.
+    /// On as many queues, with more lines at the end. This thread is on the client's host from
+    /// here on.
     pub fn with(text: &str, queues: u32, more: &str) -> Option<Venue> {
         let hosts = hosts(queues)?;
-        let numbers: Vec<u32> = (0..queues).collect();
-        let text = over_af_xdp(text, &numbers, more);
+        let carrier = match carrier() {
+            Carrier::Kernel | Carrier::AfXdp(_) => Carrier::AfXdp((0..queues).collect()),
+            dpdk => dpdk,
+        };
+        let text = over(text, &carrier, more);
         let mut config = Config::parse(&text, "test").unwrap();
         let scratch = Scratch::new();
         config.gateway.data_dir = scratch.0.clone();

@@ -4,16 +4,16 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use millrace::client::playground::Playground;
+use millrace::client::playground::{Carrier, Playground};
 
-use super::common::transport::over_af_xdp;
+use super::common::transport::over;
 use super::common::{Scratch, config_text, enter, sell};
 use super::venue::hosts;
 
 const USER: &str = "nobody";
 
 fn write_config(dir: &Path, user_line: &str, more: &str) {
-    let text = over_af_xdp(&config_text(user_line, ""), &[0], more);
+    let text = over(&config_text(user_line, ""), &Carrier::AfXdp(vec![0]), more);
     std::fs::write(dir.join("millrace.toml"), text).unwrap();
 }
 
