@@ -60,6 +60,8 @@ impl Client {
     ) -> Result<Client, LoginError> {
         let stream = TcpStream::connect_timeout(&to, Duration::from_secs(5))?;
         stream.set_nodelay(true)?;
+        // A gateway that is gone without a word takes nothing and says nothing.
+        stream.set_write_timeout(Some(Duration::from_secs(5)))?;
         (&stream).write_all(&soupbin::login_packet(user, password, "", sequence))?;
         let buffer = Vec::with_capacity(1 << 16);
         let (session, sent) = (String::new(), Instant::now());

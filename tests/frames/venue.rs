@@ -40,12 +40,18 @@ impl Venue {
     /// On as many queues, with more lines at the end. This thread is on the client's host from
     /// here on.
     pub fn with(text: &str, queues: u32, more: &str) -> Option<Venue> {
+        match carrier() {
+            Carrier::Kernel | Carrier::AfXdp(_) => {
+                Venue::on(&Carrier::AfXdp((0..queues).collect()), text, queues, more)
+            }
+            dpdk => Venue::on(&dpdk, text, queues, more),
+        }
+    }
+
+    /// On a transport of the caller's choice.
+    pub fn on(carrier: &Carrier, text: &str, queues: u32, more: &str) -> Option<Venue> {
         let hosts = hosts(queues)?;
-        let carrier = match carrier() {
-            Carrier::Kernel | Carrier::AfXdp(_) => Carrier::AfXdp((0..queues).collect()),
-            dpdk => dpdk,
-        };
-        let text = over(text, &carrier, more);
+        let text = over(text, carrier, more);
         let mut config = Config::parse(&text, "test").unwrap();
         let scratch = Scratch::new();
         config.gateway.data_dir = scratch.0.clone();

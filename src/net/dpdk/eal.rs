@@ -154,6 +154,8 @@ pub(super) extern "C" fn reset_wanted(port: u16) {
 
 fn look_after() {
     let mut last = Instant::now();
+    // Nothing is allocated from turn to turn.
+    let mut ports: Vec<Arc<Port>> = Vec::with_capacity(PORTS_MAX);
     loop {
         std::thread::sleep(TURN);
         let second = last.elapsed() >= SECOND;
@@ -162,12 +164,12 @@ fn look_after() {
             // SAFETY: this is the thread that started EAL.
             unsafe { dpdk_sys::shim_timers() };
         }
-        let ports: Vec<_> = {
+        {
             let mut eal = lock(&EAL);
             eal.ports.retain(|port| port.strong_count() > 0);
-            eal.ports.iter().filter_map(Weak::upgrade).collect()
-        };
-        for port in ports {
+            ports.extend(eal.ports.iter().filter_map(Weak::upgrade));
+        }
+        for port in ports.drain(..) {
             let wanted = RESETS.get(usize::from(port.id()));
             if wanted.is_some_and(|wanted| wanted.swap(false, Ordering::Acquire)) {
                 port.reset();

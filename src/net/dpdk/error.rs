@@ -28,6 +28,9 @@ pub enum DpdkError {
         /// Its kernel driver, or "no driver".
         driver: String,
     },
+    /// A gateway of this process has it.
+    #[error("[dpdk] device: {0} is in use by another gateway of this process")]
+    InUse(String),
     /// EAL was started with other arguments before.
     #[error("EAL runs with other arguments already: one process has one set of them")]
     OtherArguments,

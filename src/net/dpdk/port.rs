@@ -59,8 +59,15 @@ pub(super) struct Port {
     pub quiet: Vec<AtomicBool>,
     /// Resets that were carried out.
     pub resets: AtomicU64,
-    xstats: Mutex<Vec<(String, u64)>>,
+    xstats: Mutex<Xstats>,
     told: Mutex<Option<Tell>>,
+}
+
+/// Extended statistics, and places to read them into.
+struct Xstats {
+    names: Vec<[u8; 64]>,
+    values: Vec<u64>,
+    read: Vec<(String, u64)>,
 }
 
 type Tell = Box<dyn FnMut(&[(String, u64)]) + Send>;
@@ -68,6 +75,9 @@ type Tell = Box<dyn FnMut(&[(String, u64)]) + Send>;
 impl Port {
     pub fn open(setup: &DpdkSetup) -> Result<Arc<Port>, DpdkError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        if eal::find(&setup.device).is_some() {
+            return Err(DpdkError::InUse(setup.device.clone()));
+        }
         let device = CString::new(setup.device.as_str()).map_err(|_| DpdkError::Attach {
             device: setup.device.clone(),
             said: "a name with a zero byte".to_owned(),
@@ -90,7 +100,11 @@ impl Port {
             paused: AtomicBool::new(false),
             quiet: (0..setup.queues).map(|_| AtomicBool::new(false)).collect(),
             resets: AtomicU64::new(0),
-            xstats: Mutex::new(Vec::new()),
+            xstats: Mutex::new(Xstats {
+                names: vec![[0; 64]; XSTATS_MAX],
+                values: vec![0; XSTATS_MAX],
+                read: Vec::new(),
+            }),
             told: Mutex::new(None),
         };
         let mut able = shim_port::default();
@@ -215,19 +229,22 @@ impl Port {
 
     /// Reads the extended statistics, for whoever asks for them later.
     pub fn read_statistics(&self) {
-        let mut names = vec![[0u8; 64]; XSTATS_MAX];
-        let mut values = vec![0u64; XSTATS_MAX];
+        let mut xstats = self.xstats.lock().unwrap_or_else(PoisonError::into_inner);
+        let Xstats { names, values, read } = &mut *xstats;
         let (id, most) = (self.id(), XSTATS_MAX as u32);
         // SAFETY: places for as many as said.
         let count =
             unsafe { dpdk_sys::shim_xstats(id, names.as_mut_ptr(), values.as_mut_ptr(), most) };
         let count = usize::try_from(count).unwrap_or(0);
-        let named = |(name, value): (&[u8; 64], &u64)| (until_zero(name), *value);
-        let read: Vec<_> = names.iter().zip(&values).take(count).map(named).collect();
-        if let Some(tell) = &mut *self.told.lock().unwrap_or_else(PoisonError::into_inner) {
-            tell(&read);
+        if read.len() == count {
+            read.iter_mut().zip(values).for_each(|((_, value), now)| *value = *now);
+        } else {
+            let named = |(name, value): (&[u8; 64], &u64)| (until_zero(name), *value);
+            *read = names.iter().zip(&*values).take(count).map(named).collect();
         }
-        *self.xstats.lock().unwrap_or_else(PoisonError::into_inner) = read;
+        if let Some(tell) = &mut *self.told.lock().unwrap_or_else(PoisonError::into_inner) {
+            tell(read);
+        }
     }
 
     pub fn tell(&self, tell: Tell) {
@@ -235,7 +252,7 @@ impl Port {
     }
 
     pub fn xstats(&self) -> Vec<(String, u64)> {
-        self.xstats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.xstats.lock().unwrap_or_else(PoisonError::into_inner).read.clone()
     }
 
     pub fn link_is_up(&self) -> bool {
