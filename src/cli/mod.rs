@@ -4,6 +4,7 @@
 mod bench;
 mod check;
 mod demo;
+mod doctor;
 mod hash_password;
 mod journal;
 mod order;
@@ -24,6 +25,7 @@ Examples:
   millrace run                                  the built-in configuration on 127.0.0.1:7001
   millrace order --user TRADE1 --password secret buy 100 AAPL 190.00
   millrace run --config millrace.toml           your own configuration
+  millrace doctor --config millrace.toml        what of this machine is not set for it
   millrace bench wire --transport all           what an order takes on this machine, and a raw echo
   millrace journal replay millrace-data         what the journal holds, and how fast it replays")]
 struct Arguments {
@@ -37,6 +39,7 @@ enum Command {
     Run(run::Arguments),
     Bench(bench::Arguments),
     Check(check::Arguments),
+    Doctor(doctor::Arguments),
     Journal(journal::Arguments),
     Order(order::Arguments),
     Stats(stats::Arguments),
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Journal(arguments) => journal::run(&arguments),
         Command::Order(arguments) => order::run(&arguments),
         Command::Stats(arguments) => stats::run(&arguments),
