@@ -49,16 +49,33 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let mut out = std::io::stdout();
     writeln!(out, "millrace ready {}", ports.join(" "))?;
     out.flush()?;
+    tell_systemd("READY=1");
     while !signals::wait(LOOK) {
         if let Some(why) = segment.failure() {
             // What is acknowledged is on disk; what is not, was not. There is nothing to save.
             return Err(format!("stopped: {why}").into());
         }
     }
+    tell_systemd("STOPPING=1");
     let stopped = segment.stop();
     if let Some(why) = stopped.failure {
         return Err(format!("stopped: {why}").into());
     }
     tracing::info!(commands = stopped.commands, state = %stopped.state_hash, "stopped cleanly");
     Ok(())
+}
+
+/// Tells a service manager that waits for it how far this is (sd_notify(3)).
+fn tell_systemd(state: &str) {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+    let Ok(name) = std::env::var("NOTIFY_SOCKET") else { return };
+    let address = match name.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(&name),
+    };
+    let told = address.and_then(|to| UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &to));
+    if let Err(error) = told {
+        tracing::warn!(%error, "NOTIFY_SOCKET does not listen");
+    }
 }
