@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dpdk_sys::{rte_mempool, shim_port, shim_setup, shim_stats};
@@ -40,6 +40,13 @@ impl Drop for Pool {
         // SAFETY: made by `shim_pool`; its port is closed, and its queues gave their frames back.
         unsafe { dpdk_sys::shim_free_pool(self.0) };
     }
+}
+
+/// Held while devices come, go and are set up, which DPDK wants done by one thread at a time.
+static SETTING_UP: Mutex<()> = Mutex::new(());
+
+fn setting_up() -> MutexGuard<'static, ()> {
+    SETTING_UP.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How to get into the network namespace of a virtual device's other half.
@@ -160,6 +167,7 @@ impl Port {
 
     /// Configures and starts it.
     fn start(&self) -> io::Result<shim_port> {
+        let _setting = setting_up();
         let pools: Vec<*mut rte_mempool> = self.pools.iter().map(|pool| pool.0).collect();
         let setup = shim_setup {
             queues: self.setup.queues,
@@ -201,13 +209,15 @@ impl Port {
 
     fn restart(&self) -> io::Result<()> {
         let id = self.id();
+        let setting = setting_up();
         // SAFETY: every queue stands by.
         let error = unsafe { dpdk_sys::shim_reset(id) };
+        drop(setting);
         if error == libc::ENOTSUP && self.setup.is_virtual() {
             // Sockets of its other half belong to the namespace that it was attached in.
             (self.setup.at_home)()?;
-            // SAFETY: as above. Trying again finds it gone, which is as well.
-            unsafe { dpdk_sys::shim_detach(id) };
+            // Trying again finds it gone, which is as well.
+            detach(id);
             self.id.store(attach(&self.device)?, Ordering::Release);
         } else if error == libc::ENOTSUP {
             // SAFETY: as above.
@@ -263,16 +273,24 @@ impl Port {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        // SAFETY: nobody has a queue of it any more. The pools go after it.
-        unsafe { dpdk_sys::shim_detach(self.id()) };
+        // Nobody has a queue of it any more. The pools go after it.
+        detach(self.id());
     }
 }
 
 fn attach(device: &CString) -> io::Result<u16> {
+    let _setting = setting_up();
     let mut id = 0;
     // SAFETY: a terminated string, and a place for the number.
     check(unsafe { dpdk_sys::shim_attach(device.as_ptr(), &mut id) })?;
     Ok(id)
+}
+
+/// Takes a port away, with every queue standing by or gone.
+fn detach(id: u16) {
+    let _setting = setting_up();
+    // SAFETY: a number of a port; one that is gone is refused.
+    unsafe { dpdk_sys::shim_detach(id) };
 }
 
 fn check(error: i32) -> io::Result<()> {

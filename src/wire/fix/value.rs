@@ -1,0 +1,268 @@
+//! Values as FIX writes them (FIX 4.4 volume 1, "FIX data types").
+
+use crate::order::Price;
+
+/// Nanoseconds of a day.
+const DAY_NS: u64 = 86_400 * 1_000_000_000;
+
+/// An int without sign: digits, leading zeros allowed; `None` if it is none or above `u64`.
+#[inline]
+pub fn number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 20 {
+        return None;
+    }
+    let mut value = 0u64;
+    for digit in text {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(digit.into())?;
+    }
+    Some(value)
+}
+
+/// A Qty that is a whole number, with or without a fraction of zeros.
+#[inline]
+pub fn quantity(text: &[u8]) -> Option<u32> {
+    let (whole, fraction) = split(text);
+    let zeros = fraction.iter().all(|digit| *digit == b'0');
+    if !zeros {
+        return None;
+    }
+    u32::try_from(number(whole)?).ok()
+}
+
+/// A Price of four decimals at most; more of them only if they are zeros.
+#[inline]
+pub fn price(text: &[u8]) -> Option<Price> {
+    let (whole, fraction) = split(text);
+    let whole = if whole.is_empty() && !fraction.is_empty() { 0 } else { number(whole)? };
+    let mut parts = 0u64;
+    for (at, digit) in fraction.iter().enumerate() {
+        match digit {
+            b'0'..=b'9' if at < 4 => parts = parts * 10 + u64::from(digit - b'0'),
+            b'0' => {}
+            _ => return None,
+        }
+    }
+    for _ in fraction.len()..4 {
+        parts *= 10;
+    }
+    let ticks = whole.checked_mul(10_000)?.checked_add(parts)?;
+    u32::try_from(ticks).ok().map(Price)
+}
+
+/// What stands before the point, and behind it.
+#[inline]
+fn split(text: &[u8]) -> (&[u8], &[u8]) {
+    match text.iter().position(|byte| *byte == b'.') {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, b""),
+    }
+}
+
+/// A Boolean.
+#[inline]
+pub fn boolean(text: &[u8]) -> Option<bool> {
+    match text {
+        b"Y" => Some(true),
+        b"N" => Some(false),
+        _ => None,
+    }
+}
+
+/// A char.
+#[inline]
+pub fn character(text: &[u8]) -> Option<u8> {
+    match text {
+        [character] => Some(*character),
+        _ => None,
+    }
+}
+
+/// A UTCTimestamp, `YYYYMMDD-HH:MM:SS` with nothing, three, six or nine decimals, as Unix
+/// nanoseconds.
+#[inline]
+pub fn timestamp(text: &[u8]) -> Option<u64> {
+    let seconds = text.get(..17)?;
+    if seconds[8] != b'-' || seconds[11] != b':' || seconds[14] != b':' {
+        return None;
+    }
+    let days = date(&seconds[..8])?;
+    let (hour, minute) = (two(&seconds[9..11])?, two(&seconds[12..14])?);
+    let second = two(&seconds[15..17])?;
+    // A leap second is the first of the next minute here.
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let fraction = match &text[17..] {
+        [] => 0,
+        [b'.', digits @ ..] if matches!(digits.len(), 3 | 6 | 9) => {
+            number(digits)? * 10u64.pow(9 - digits.len() as u32)
+        }
+        _ => return None,
+    };
+    let of_day = ((hour * 60 + minute) * 60 + second) * 1_000_000_000 + fraction;
+    days.checked_mul(DAY_NS)?.checked_add(of_day)
+}
+
+/// A LocalMktDate or UTCDate, `YYYYMMDD`, as days since 1970-01-01.
+pub fn date(text: &[u8]) -> Option<u64> {
+    let digits: &[u8; 8] = text.try_into().ok()?;
+    let year = two(&digits[..2])? * 100 + two(&digits[2..4])?;
+    let (month, day) = (two(&digits[4..6])?, two(&digits[6..8])?);
+    const DAYS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = *DAYS.get((month.checked_sub(1)?) as usize)? + u64::from(leap && month == 2);
+    if year < 1970 || day == 0 || day > length {
+        return None;
+    }
+    Some(days_since_1970(year, month, day))
+}
+
+/// Days of the Gregorian calendar, counted in years that begin in March.
+fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468
+}
+
+/// Year, month and day of days since 1970-01-01.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let of_era = days % 146_097;
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (year, month) = (year + era * 400, if month < 10 { month + 3 } else { month - 9 });
+    (year + u64::from(month <= 2), month, day)
+}
+
+#[inline]
+fn two(digits: &[u8]) -> Option<u64> {
+    match digits {
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
+            Some(u64::from(tens - b'0') * 10 + u64::from(ones - b'0'))
+        }
+        _ => None,
+    }
+}
+
+/// Bytes of a UTCTimestamp with microseconds.
+pub const TIMESTAMP_BYTES: usize = 24;
+
+/// Writes UTCTimestamps with microseconds; the part up to the second is kept from one to the next.
+#[derive(Clone, Debug)]
+pub struct Timestamps {
+    second: u64,
+    text: [u8; TIMESTAMP_BYTES],
+}
+
+impl Default for Timestamps {
+    fn default() -> Timestamps {
+        Timestamps { second: u64::MAX, text: *b"19700101-00:00:00.000000" }
+    }
+}
+
+impl Timestamps {
+    /// The text of a time in Unix nanoseconds.
+    #[inline]
+    pub fn text(&mut self, unix_ns: u64) -> &[u8; TIMESTAMP_BYTES] {
+        let second = unix_ns / 1_000_000_000;
+        if second != self.second {
+            self.set_second(second);
+        }
+        let mut micros = (unix_ns % 1_000_000_000) / 1000;
+        for digit in self.text[18..].iter_mut().rev() {
+            *digit = b'0' + (micros % 10) as u8;
+            micros /= 10;
+        }
+        &self.text
+    }
+
+    #[cold]
+    fn set_second(&mut self, second: u64) {
+        self.second = second;
+        let (year, month, day) = civil(second / 86_400);
+        let of_day = second % 86_400;
+        let parts = [
+            (0, year / 100),
+            (2, year % 100),
+            (4, month),
+            (6, day),
+            (9, of_day / 3600),
+            (12, of_day / 60 % 60),
+            (15, of_day % 60),
+        ];
+        for (at, value) in parts {
+            self.text[at] = b'0' + (value / 10 % 10) as u8;
+            self.text[at + 1] = b'0' + (value % 10) as u8;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_quantities_and_prices() {
+        assert_eq!(number(b"0042"), Some(42));
+        assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
+        for bad in [&b""[..], b"-1", b"+1", b"1 ", b"18446744073709551616", b"1.0"] {
+            assert_eq!(number(bad), None, "{bad:?}");
+        }
+        assert_eq!(quantity(b"100"), Some(100));
+        assert_eq!(quantity(b"100.00"), Some(100));
+        assert_eq!(quantity(b"100.5"), None);
+        assert_eq!(quantity(b"4294967296"), None);
+        assert_eq!(price(b"190"), Some(Price(1_900_000)));
+        assert_eq!(price(b"190.25"), Some(Price(1_902_500)));
+        assert_eq!(price(b".25"), Some(Price(2_500)));
+        assert_eq!(price(b"0.00010"), Some(Price(1)));
+        for bad in [&b"0.00001"[..], b"-1", b"1.2.3", b"", b".", b"429496.7296", b"1,5"] {
+            assert_eq!(price(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn timestamps_are_read_and_refused() {
+        let second = 1_782_907_445_000_000_000;
+        assert_eq!(timestamp(b"20260701-12:04:05"), Some(second));
+        assert_eq!(timestamp(b"20260701-12:04:05.678"), Some(second + 678_000_000));
+        assert_eq!(timestamp(b"20260701-12:04:05.000000001"), Some(second + 1));
+        for bad in [
+            &b"20260701-12:04"[..],
+            b"20260701 12:04:05",
+            b"20260732-12:04:05",
+            b"20260229-12:04:05",
+            b"20261301-12:04:05",
+            b"20260701-24:04:05",
+            b"20260701-12:04:05.1",
+            b"19691231-23:59:59",
+        ] {
+            assert_eq!(timestamp(bad), None, "{}", String::from_utf8_lossy(bad));
+        }
+        assert!(timestamp(b"20240229-00:00:00").is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(times in prop::collection::vec(0u64..7_000_000_000_000_000_000, 1..20)) {
+            let mut timestamps = Timestamps::default();
+            for time in times {
+                prop_assert_eq!(timestamp(timestamps.text(time)), Some(time / 1000 * 1000));
+            }
+        }
+
+        #[test]
+        fn prices_are_what_decimals_are(ticks in any::<u32>()) {
+            let text = format!("{}.{:04}", ticks / 10_000, ticks % 10_000);
+            prop_assert_eq!(price(text.as_bytes()), Some(Price(ticks)));
+        }
+    }
+}
