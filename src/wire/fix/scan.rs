@@ -70,8 +70,7 @@ const LOWS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 /// The high bit of each byte that is SOH: exact, also behind a hit.
 #[inline]
 fn ends(word: u64) -> u64 {
-    let x = word ^ (ONES * SOH as u64);
-    !(((x & LOWS) + LOWS) | x | LOWS)
+    zeros(word ^ (ONES * SOH as u64))
 }
 
 /// Adds a word's bytes to four sums of 16 bits.
@@ -109,6 +108,41 @@ pub fn checksum(bytes: &[u8]) -> u8 {
     total
 }
 
+/// The high bit of each byte that is zero, exact.
+#[inline]
+fn zeros(word: u64) -> u64 {
+    !(((word & LOWS) + LOWS) | word | LOWS)
+}
+
+/// Digits of the longest tag.
+const TAG_DIGITS_MAX: u32 = 7;
+
+/// The tag that a field begins with, and its length with the equals sign; 0 if what stands there
+/// is none. `word` are its first eight bytes, of which `length` belong to it.
+#[inline]
+fn tag_of(word: u64, length: usize) -> (u32, usize) {
+    const ZEROS: u64 = ONES * b'0' as u64;
+    const HIGH: u64 = ONES * 0xf0;
+    let hits = zeros(word ^ (ONES * b'=' as u64));
+    let digits = hits.trailing_zeros() / 8;
+    if digits == 0 || digits > TAG_DIGITS_MAX || digits as usize >= length {
+        return (0, 0);
+    }
+    // The digits as the last of eight, with nothing in front.
+    let text = word << (64 - 8 * digits);
+    let all_digits = ZEROS << (64 - 8 * digits);
+    let is_number = text & HIGH == all_digits && (text + (ONES * 6)) & HIGH == all_digits;
+    if !is_number || word as u8 == b'0' {
+        return (0, 0);
+    }
+    // Two digits, four, eight (Lemire 2018).
+    let value = text & (ONES * 0x0f);
+    let value = (value * 10 + (value >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let value = (value * 100 + (value >> 16)) & 0x0000_ffff_0000_ffff;
+    let value = (value.wrapping_mul(10_000) + (value >> 32)) & 0xffff_ffff;
+    (value as u32, digits as usize + 1)
+}
+
 impl Scanner {
     /// With room for [`FIELDS_MAX`] fields.
     pub fn new() -> Scanner {
@@ -138,20 +172,20 @@ impl Scanner {
             return Scan::Garbled(Garbled::BodyLength, next_start(bytes));
         }
         let told = digits.iter().fold(0u16, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-        match self.split(&message[..body.end]) {
+        match self.split(message, body.end) {
             None => Scan::Garbled(Garbled::TooManyFields, end),
             Some(sum) if u16::from(sum) != told => Scan::Garbled(Garbled::CheckSum, end),
             Some(_) => Scan::Message(end),
         }
     }
 
-    /// Finds the fields and sums up the bytes; `None` if there are too many.
+    /// Finds the fields before `end` and sums up their bytes; `None` if there are too many.
     #[inline]
-    fn split(&mut self, bytes: &[u8]) -> Option<u8> {
+    fn split(&mut self, bytes: &[u8], end: usize) -> Option<u8> {
         let mut total = 0u8;
         let mut start = 0;
         let mut at = 0;
-        for block in bytes.chunks(8 * WORDS_MAX) {
+        for block in bytes[..end].chunks(8 * WORDS_MAX) {
             let mut sums = 0;
             let mut words = block.chunks_exact(8);
             for word in &mut words {
@@ -181,31 +215,11 @@ impl Scanner {
 
     #[inline]
     fn push(&mut self, bytes: &[u8], start: usize, end: usize) -> Option<()> {
-        let field = &bytes[start..end];
-        let mut tag = 0u32;
-        let mut value = field.len();
-        for (at, byte) in field.iter().enumerate() {
-            match byte {
-                b'0'..=b'9' if at < 9 => tag = tag * 10 + u32::from(byte - b'0'),
-                b'=' => {
-                    value = at + 1;
-                    break;
-                }
-                _ => {
-                    tag = 0;
-                    break;
-                }
-            }
-        }
-        // No number, no `=`, or a zero in front.
-        if value > field.len()
-            || field.get(value.wrapping_sub(1)) != Some(&b'=')
-            || field[0] == b'0'
-        {
-            tag = 0;
-        }
+        // The trailer stands behind every field, so these bytes are there.
+        let word = bytes.get(start..start + 8)?.try_into().expect("eight bytes");
+        let (tag, length) = tag_of(u64::from_le_bytes(word), end - start);
         let place = self.fields.get_mut(self.count)?;
-        *place = Field { tag, start: (start + value) as u16, end: end as u16 };
+        *place = Field { tag, start: (start + length) as u16, end: end as u16 };
         self.count += 1;
         Some(())
     }
