@@ -31,3 +31,8 @@ fn segments_in_sequence() {
 fn bytes_of_a_soupbin_session() {
     replay("soupbin", targets::soupbin::run);
 }
+
+#[test]
+fn bytes_of_a_fix_session() {
+    replay("fix", targets::fix::run);
+}

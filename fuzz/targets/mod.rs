@@ -2,6 +2,7 @@
 //! runs them over the inputs kept in fuzz/corpus.
 #![allow(dead_code, reason = "each fuzzer uses one of them")]
 
+pub mod fix;
 pub mod frame;
 pub mod soupbin;
 pub mod tcp;

@@ -2,5 +2,6 @@
 //! and time go in, packets come out.
 #![forbid(unsafe_code)]
 
+pub mod fix;
 pub mod soup;
 pub mod stream;
