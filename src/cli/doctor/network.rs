@@ -244,9 +244,10 @@ fn examine_dpdk(system: &System, config: &Config, report: &mut Report) {
     }
     if system.read(&format!("{dir}/vendor")).as_deref() == Some(AMAZON) {
         let combined = match driver.as_str() {
-            "igb_uio" => {
-                system.read("sys/module/igb_uio/parameters/wc_activate").as_deref() == Some("1")
-            }
+            // The module does not show its parameter.
+            "igb_uio" => system
+                .read("etc/modprobe.d/millrace-igb_uio.conf")
+                .is_some_and(|options| options.contains("wc_activate=1")),
             _ => write_combined(system),
         };
         report.warn_unless(

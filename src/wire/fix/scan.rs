@@ -114,6 +114,23 @@ fn zeros(word: u64) -> u64 {
     !(((word & LOWS) + LOWS) | word | LOWS)
 }
 
+/// Bytes looked at in one step: as many as a word has bits.
+const BLOCK_BYTES: usize = 64;
+
+/// A bit for each byte of a block that is SOH, and the sum of all of them modulo 256.
+#[inline]
+fn look_at(block: &[u8; BLOCK_BYTES]) -> (u64, u8) {
+    // Multiplying gathers the low bits of eight bytes in the highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let (mut hits, mut sums) = (0, 0);
+    for (at, word) in block.chunks_exact(8).enumerate() {
+        let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+        sums = add_bytes(sums, word);
+        hits |= ((ends(word) >> 7).wrapping_mul(GATHER) >> 56) << (8 * at);
+    }
+    (hits, fold(sums))
+}
+
 /// Digits of the longest tag.
 const TAG_DIGITS_MAX: u32 = 7;
 
@@ -141,6 +158,50 @@ fn tag_of(word: u64, length: usize) -> (u32, usize) {
     let value = (value * 100 + (value >> 16)) & 0x0000_ffff_0000_ffff;
     let value = (value.wrapping_mul(10_000) + (value >> 32)) & 0xffff_ffff;
     (value as u32, digits as usize + 1)
+}
+
+/// Finds the fields before `end` and sums up their bytes. Returns how many there are; no sum if
+/// there are too many.
+#[inline]
+fn split(bytes: &[u8], end: usize, fields: &mut [Field; FIELDS_MAX]) -> (usize, Option<u8>) {
+    let (mut total, mut count, mut start, mut at) = (0u8, 0, 0, 0);
+    let mut blocks = bytes[..end].chunks_exact(BLOCK_BYTES);
+    let mut last = [0; BLOCK_BYTES];
+    loop {
+        let block = blocks.next();
+        let whole = block.is_some();
+        let (mut hits, sum) = match block {
+            Some(block) => look_at(block.try_into().expect("a whole block")),
+            None => {
+                // Zeros are no ends, and add nothing.
+                let rest = blocks.remainder();
+                last[..rest.len()].copy_from_slice(rest);
+                look_at(&last)
+            }
+        };
+        total = total.wrapping_add(sum);
+        while hits != 0 {
+            let end = at + hits.trailing_zeros() as usize;
+            let Some(place) = fields.get_mut(count) else { return (count, None) };
+            *place = field(bytes, start, end);
+            count += 1;
+            start = end + 1;
+            hits &= hits - 1;
+        }
+        if !whole {
+            return (count, Some(total));
+        }
+        at += BLOCK_BYTES;
+    }
+}
+
+/// The field between two places of a message.
+#[inline]
+fn field(bytes: &[u8], start: usize, end: usize) -> Field {
+    // The trailer stands behind every field, so these bytes are there.
+    let word = bytes[start..start + 8].try_into().expect("eight bytes");
+    let (tag, length) = tag_of(u64::from_le_bytes(word), end - start);
+    Field { tag, start: (start + length) as u16, end: end as u16 }
 }
 
 impl Scanner {
@@ -172,56 +233,13 @@ impl Scanner {
             return Scan::Garbled(Garbled::BodyLength, next_start(bytes));
         }
         let told = digits.iter().fold(0u16, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-        match self.split(message, body.end) {
+        let (count, sum) = split(message, body.end, &mut self.fields);
+        self.count = count;
+        match sum {
             None => Scan::Garbled(Garbled::TooManyFields, end),
             Some(sum) if u16::from(sum) != told => Scan::Garbled(Garbled::CheckSum, end),
             Some(_) => Scan::Message(end),
         }
-    }
-
-    /// Finds the fields before `end` and sums up their bytes; `None` if there are too many.
-    #[inline]
-    fn split(&mut self, bytes: &[u8], end: usize) -> Option<u8> {
-        let mut total = 0u8;
-        let mut start = 0;
-        let mut at = 0;
-        for block in bytes[..end].chunks(8 * WORDS_MAX) {
-            let mut sums = 0;
-            let mut words = block.chunks_exact(8);
-            for word in &mut words {
-                let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
-                sums = add_bytes(sums, word);
-                let mut hits = ends(word);
-                while hits != 0 {
-                    let end = at + (hits.trailing_zeros() / 8) as usize;
-                    self.push(bytes, start, end)?;
-                    start = end + 1;
-                    hits &= hits - 1;
-                }
-                at += 8;
-            }
-            for byte in words.remainder() {
-                total = total.wrapping_add(*byte);
-                if *byte == SOH {
-                    self.push(bytes, start, at)?;
-                    start = at + 1;
-                }
-                at += 1;
-            }
-            total = total.wrapping_add(fold(sums));
-        }
-        Some(total)
-    }
-
-    #[inline]
-    fn push(&mut self, bytes: &[u8], start: usize, end: usize) -> Option<()> {
-        // The trailer stands behind every field, so these bytes are there.
-        let word = bytes.get(start..start + 8)?.try_into().expect("eight bytes");
-        let (tag, length) = tag_of(u64::from_le_bytes(word), end - start);
-        let place = self.fields.get_mut(self.count)?;
-        *place = Field { tag, start: (start + length) as u16, end: end as u16 };
-        self.count += 1;
-        Some(())
     }
 
     /// The message whose bytes were scanned last.
