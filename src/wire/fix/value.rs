@@ -8,18 +8,24 @@ const DAY_NS: u64 = 86_400 * 1_000_000_000;
 /// An int without sign: digits, leading zeros allowed; `None` if it is none or above `u64`.
 #[inline]
 pub fn number(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 20 {
+    /// As many digits always fit.
+    const SURE: usize = 19;
+    if text.is_empty() || text.len() > SURE + 1 {
         return None;
     }
-    let mut value = 0u64;
-    for digit in text {
+    let (mut value, mut wrong) = (0u64, false);
+    let (sure, last) = text.split_at(text.len().min(SURE));
+    for digit in sure {
         let digit = digit.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
+        wrong |= digit > 9;
+        value = value * 10 + u64::from(digit & 0x0f);
+    }
+    for digit in last {
+        let digit = digit.wrapping_sub(b'0');
+        wrong |= digit > 9;
         value = value.checked_mul(10)?.checked_add(digit.into())?;
     }
-    Some(value)
+    (!wrong).then_some(value)
 }
 
 /// A Qty that is a whole number, with or without a fraction of zeros.
@@ -85,17 +91,21 @@ pub fn character(text: &[u8]) -> Option<u8> {
 /// nanoseconds.
 #[inline]
 pub fn timestamp(text: &[u8]) -> Option<u64> {
-    let seconds = text.get(..17)?;
-    if seconds[8] != b'-' || seconds[11] != b':' || seconds[14] != b':' {
-        return None;
-    }
-    let days = date(&seconds[..8])?;
-    let (hour, minute) = (two(&seconds[9..11])?, two(&seconds[12..14])?);
-    let second = two(&seconds[15..17])?;
+    let seconds: &[u8; 17] = text.first_chunk()?;
+    let mut wrong = seconds[8] != b'-' || seconds[11] != b':' || seconds[14] != b':';
+    let mut two = |at: usize| {
+        let (tens, ones) = (seconds[at].wrapping_sub(b'0'), seconds[at + 1].wrapping_sub(b'0'));
+        wrong |= tens > 9 || ones > 9;
+        u64::from(tens) * 10 + u64::from(ones)
+    };
+    let year = two(0) * 100 + two(2);
+    let (month, day) = (two(4), two(6));
+    let (hour, minute, second) = (two(9), two(12), two(15));
     // A leap second is the first of the next minute here.
-    if hour > 23 || minute > 59 || second > 60 {
+    if wrong || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
+    let days = calendar_day(year, month, day)?;
     let fraction = match &text[17..] {
         [] => 0,
         [b'.', digits @ ..] if matches!(digits.len(), 3 | 6 | 9) => {
@@ -110,15 +120,20 @@ pub fn timestamp(text: &[u8]) -> Option<u64> {
 /// A LocalMktDate or UTCDate, `YYYYMMDD`, as days since 1970-01-01.
 pub fn date(text: &[u8]) -> Option<u64> {
     let digits: &[u8; 8] = text.try_into().ok()?;
-    let year = two(&digits[..2])? * 100 + two(&digits[2..4])?;
-    let (month, day) = (two(&digits[4..6])?, two(&digits[6..8])?);
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let two = |at: usize| u64::from(digits[at] - b'0') * 10 + u64::from(digits[at + 1] - b'0');
+    calendar_day(two(0) * 100 + two(2), two(4), two(6))
+}
+
+/// Days since 1970-01-01 of a day that there is.
+#[inline]
+fn calendar_day(year: u64, month: u64, day: u64) -> Option<u64> {
     const DAYS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = *DAYS.get((month.checked_sub(1)?) as usize)? + u64::from(leap && month == 2);
-    if year < 1970 || day == 0 || day > length {
-        return None;
-    }
-    Some(days_since_1970(year, month, day))
+    (year >= 1970 && day != 0 && day <= length).then(|| days_since_1970(year, month, day))
 }
 
 /// Days of the Gregorian calendar, counted in years that begin in March.
@@ -139,16 +154,6 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let day = of_year - (153 * month + 2) / 5 + 1;
     let (year, month) = (year + era * 400, if month < 10 { month + 3 } else { month - 9 });
     (year + u64::from(month <= 2), month, day)
-}
-
-#[inline]
-fn two(digits: &[u8]) -> Option<u64> {
-    match digits {
-        [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
-            Some(u64::from(tens - b'0') * 10 + u64::from(ones - b'0'))
-        }
-        _ => None,
-    }
 }
 
 /// Bytes of a UTCTimestamp with microseconds.
