@@ -97,9 +97,8 @@ fn set_affinity(cores: &libc::cpu_set_t) {
 pub(super) fn first_core() -> usize {
     let cores = affinity();
     // SAFETY: the index is within the set.
-    (0..libc::CPU_SETSIZE as usize)
-        .find(|core| unsafe { libc::CPU_ISSET(*core, &cores) })
-        .unwrap_or(0)
+    let is_in = |core: &usize| unsafe { libc::CPU_ISSET(*core, &cores) };
+    (0..libc::CPU_SETSIZE as usize).find(is_in).unwrap_or(0)
 }
 
 /// DPDK's log, line by line.

@@ -242,9 +242,9 @@ impl Port {
         let mut xstats = self.xstats.lock().unwrap_or_else(PoisonError::into_inner);
         let Xstats { names, values, read } = &mut *xstats;
         let (id, most) = (self.id(), XSTATS_MAX as u32);
+        let (names_at, values_at) = (names.as_mut_ptr(), values.as_mut_ptr());
         // SAFETY: places for as many as said.
-        let count =
-            unsafe { dpdk_sys::shim_xstats(id, names.as_mut_ptr(), values.as_mut_ptr(), most) };
+        let count = unsafe { dpdk_sys::shim_xstats(id, names_at, values_at, most) };
         let count = usize::try_from(count).unwrap_or(0);
         if read.len() == count {
             read.iter_mut().zip(values).for_each(|((_, value), now)| *value = *now);

@@ -131,7 +131,7 @@ pub fn date(text: &[u8]) -> Option<u64> {
 #[inline]
 fn calendar_day(year: u64, month: u64, day: u64) -> Option<u64> {
     const DAYS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let length = *DAYS.get((month.checked_sub(1)?) as usize)? + u64::from(leap && month == 2);
     (year >= 1970 && day != 0 && day <= length).then(|| days_since_1970(year, month, day))
 }
