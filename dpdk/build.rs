@@ -26,7 +26,7 @@ fn main() {
         println!("cargo::rustc-link-search=native={}", path.display());
     }
     // Drivers are plug-ins, loaded by EAL; libdpdk.pc would link all of them.
-    for library in ["rte_eal", "rte_ethdev", "rte_mbuf", "rte_mempool", "rte_timer", "rte_kvargs"] {
+    for library in ["rte_eal", "rte_ethdev", "rte_mbuf", "rte_mempool", "rte_timer"] {
         println!("cargo::rustc-link-lib={library}");
     }
 }

@@ -191,7 +191,7 @@ impl Session {
         self.heard_ns = now_ns;
         self.next_in = if logon.reset { 1 } else { next_in };
         if logon.number == self.next_in {
-            self.next_in += 1;
+            self.took(logon.number);
         } else if logon.number > self.next_in {
             self.request_resend(logon.number, &mut actions);
         } else {
@@ -333,13 +333,13 @@ impl Session {
         let comp_ids = [(tag::SENDER_COMP_ID, ends.peer), (tag::TARGET_COMP_ID, ends.own)];
         if let Some((tag, _)) = comp_ids.into_iter().find(|(tag, id)| text(*tag) != *id) {
             actions.push(Action::Reject(Refused { tag, reason: Reason::CompId }));
-            self.next_in = self.next_in.max(number + 1);
+            self.took(number);
             return self.end(Farewell::CompId, actions);
         }
         if !is_timely(message, now_ns) {
             let refused = Refused { tag: tag::SENDING_TIME, reason: Reason::SendingTime };
             actions.push(Action::Reject(refused));
-            self.next_in = self.next_in.max(number + 1);
+            self.took(number);
             return self.end(Farewell::SendingTime, actions);
         }
         let kind = message.msg_type();
@@ -354,7 +354,7 @@ impl Session {
         if number > self.next_in {
             return self.too_high(message, number, ends.version, actions);
         }
-        self.next_in += 1;
+        self.took(number);
         if duplicate && let Some(refused) = bad_origin(message) {
             return actions.push(Action::Reject(refused));
         }
@@ -366,6 +366,14 @@ impl Session {
             });
         }
         self.in_place(message, kind, actions);
+    }
+
+    /// A message's number was used, whatever became of it. One that is not in its place does not
+    /// hide what is missing before it.
+    fn took(&mut self, number: u64) {
+        if number == self.next_in {
+            self.next_in = self.next_in.saturating_add(1);
+        }
     }
 
     /// A good message with the expected number.

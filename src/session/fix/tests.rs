@@ -445,3 +445,25 @@ fn who_never_logs_on_is_dropped() {
     assert_eq!(test.pass(9), None);
     assert_eq!(test.pass(1), Some("close".to_owned()));
 }
+
+#[test]
+fn the_highest_number_there_is_breaks_nothing() {
+    let mut test = Test::active();
+    assert_eq!(test.get("4", 1, &format!("36={}|", u64::MAX)), [""; 0]);
+    assert_eq!(test.get("0", u64::MAX, ""), [""; 0]);
+    assert_eq!(test.session.next_in(), u64::MAX);
+}
+
+#[test]
+fn a_message_that_ends_the_session_hides_no_gap() {
+    let mut test = Test::active();
+    let sent = time(NOW_NS);
+    for number in [9, u64::MAX] {
+        let mut test = Test { session: test.session.clone(), now_ns: test.now_ns };
+        let body = format!("35=0|49=OTHER|56=MILLRACE|34={number}|52={sent}|");
+        assert_eq!(test.raw(&frame("FIX.4.4", &body)).last().unwrap(), "close");
+        assert_eq!(test.session.next_in(), 2);
+    }
+    test.raw(&frame("FIX.4.4", &format!("35=0|49=OTHER|56=MILLRACE|34=2|52={sent}|")));
+    assert_eq!(test.session.next_in(), 3);
+}
