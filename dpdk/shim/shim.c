@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <rte_dev.h>
@@ -45,7 +46,9 @@ int shim_init(int argc, char **argv, shim_log log)
 {
 	cookie_io_functions_t functions = { .write = log_write };
 	FILE *stream;
-	int error = 0, out, nowhere;
+	char text[4096];
+	ssize_t length;
+	int error = 0, out, err, nowhere, told;
 
 	logger = log;
 	stream = fopencookie(NULL, "w", functions);
@@ -53,17 +56,30 @@ int shim_init(int argc, char **argv, shim_log log)
 		setvbuf(stream, NULL, _IOLBF, 1024);
 		rte_openlog_stream(stream);
 	}
-	/* EAL prints its whole help when an argument is wrong. */
+	/* EAL prints its whole help when an argument is wrong, and some of why past its log. */
 	fflush(stdout);
+	fflush(stderr);
 	out = dup(STDOUT_FILENO);
 	nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	dup2(nowhere, STDOUT_FILENO);
+	err = dup(STDERR_FILENO);
+	told = memfd_create("eal", MFD_CLOEXEC);
+	if (told >= 0)
+		dup2(told, STDERR_FILENO);
 	if (rte_eal_init(argc, argv) < 0)
 		error = rte_errno != 0 ? rte_errno : EINVAL;
 	fflush(stdout);
 	dup2(out, STDOUT_FILENO);
 	close(out);
 	close(nowhere);
+	dup2(err, STDERR_FILENO);
+	close(err);
+	if (told >= 0) {
+		length = pread(told, text, sizeof(text), 0);
+		if (length > 0)
+			log(text, length);
+		close(told);
+	}
 	if (error != 0)
 		return error;
 	return rte_timer_subsystem_init() == 0 ? 0 : ENOMEM;

@@ -64,34 +64,34 @@ fn a_wrong_set_up_is_refused_in_one_line_with_the_remedy() {
         ("net_af_packetN,iface=vsrv", "0000:ff:1f.7", "there is no PCI device 0000:ff:1f.7"),
         ("net_af_packetN,iface=vsrv", "net_af_packet0,iface=eth7", "DPDK does not take"),
         ("net_af_packetN,iface=vsrv", "net_nonsense0", "DPDK does not take net_nonsense0"),
-        ("\"--no-huge\", \"-m\", \"512\"", "\"--no-such-option\"", "DPDK does not start"),
-        ("mbufs = 4095", "mbufs = 100", "line"),
+        ("\"--no-huge\"", "\"--no-huge\", \"--no-such-option\"", "DPDK does not start"),
+        ("mbufs = 4095", "mbufs = 100", "at least 2048"),
         ("mbufs = 4095", "mbufs = 4095\nqueues = 7", "queues here, not 7"),
         ("mbufs = 4095", "mbufs = 4095\nchecksums = \"device\"", "net_af_packet cannot verify"),
         ("mbufs = 4095", "mbufs = 4000000", "fewer mbufs"),
         ("10.9.0.3:", "127.0.0.1:", "not on loopback"),
     ];
-    for (from, to, says) in cases {
+    // What is free is seen before DPDK is asked; a machine that has some would just run.
+    let free = |size: &str| {
+        let file = format!("/sys/kernel/mm/hugepages/hugepages-{size}kB/free_hugepages");
+        std::fs::read_to_string(file).is_ok_and(|count| count.trim() != "0")
+    };
+    let none = [("\"--no-huge\", ", "", "scripts/hugepages set")];
+    let none: &[_] = if free("2048") || free("1048576") { &[] } else { &none };
+    for (from, to, says) in cases.iter().chain(none) {
         let scratch = Scratch::new();
         let text = over(&config_text("", ""), &Carrier::Dpdk("net_af_packet"), "");
         let device = text.split("device = \"").nth(1).unwrap().split('"').next().unwrap();
         let text = text.replace(device, "net_af_packetN,iface=vsrv").replace(from, to);
         let text = text.replace("packetN", "packet0");
-        // Without hugepages EAL has to be told so, or that is what is wrong.
         let file = scratch.0.join("millrace.toml");
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
         command.args(["run", "--config"]).arg(&file).arg("--data").arg(scratch.0.join("data"));
         let output = hosts.server.run(|| command.output().unwrap()).unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        let wrong_hugepages = said.contains("scripts/hugepages set");
         assert_eq!(output.status.code(), Some(1), "{to}: {said}");
-        assert!(said.contains(says) || wrong_hugepages && to.contains("option"), "{to}: {said}");
-        assert_eq!(
-            said.lines().count(),
-            if says == &"line" { said.lines().count() } else { 1 },
-            "{said}"
-        );
+        assert!(said.contains(says) && said.lines().count() == 1, "{to}: {said}");
         assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 }

@@ -109,6 +109,9 @@ extern "C" fn log(text: *const c_char, length: usize) {
     let mut lines = lock(&LINES);
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         tracing::debug!(target: "dpdk", "{line}");
+        if lines.back().is_some_and(|last| last == line) {
+            continue;
+        }
         if lines.len() == LINES_MAX {
             lines.pop_front();
         }
@@ -121,7 +124,7 @@ pub(super) fn said() -> String {
     let lines: Vec<String> = lock(&LINES).drain(..).collect();
     let wrong = |line: &&String| {
         let line = line.to_lowercase();
-        ["error", "cannot", "failed", "fail ", "invalid", "no ", "not ", "unable"]
+        ["error", "unrecognized", "cannot", "failed", "fail ", "invalid", "no ", "not ", "unable"]
             .iter()
             .any(|word| line.contains(word))
     };
