@@ -29,7 +29,7 @@ struct Answers {
 }
 
 impl Handler for Answers {
-    fn opened(&mut self, _: ConnId, _: usize) {}
+    fn opened(&mut self, _: ConnId, _: usize, _: std::net::IpAddr) {}
 
     fn received(&mut self, conn: ConnId, bytes: &[u8]) -> Result<usize, Close> {
         for order in bytes.chunks_exact(ORDER_BYTES) {

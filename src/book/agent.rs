@@ -42,6 +42,7 @@ impl RingOutlet {
     fn move_stream(&mut self, command: &Command) {
         self.event(command.user, |event| {
             event.command = *command;
+            event.whole = true;
             event.kind = EventKind::StreamMoved;
             event.user = command.user;
             event.qty = command.qty;
@@ -148,6 +149,7 @@ impl<O: Outlet> RingReports<O> {
         self.outlet.event(command.user, |event| {
             event.command = *command;
             event.kind = kind;
+            event.whole = true;
             event.user = command.user;
             event.user_ref = command.user_ref;
             event.qty = qty;
@@ -156,7 +158,8 @@ impl<O: Outlet> RingReports<O> {
         });
     }
 
-    /// Tells an event about one order; only the command's number and time go along.
+    /// Tells an event about one order; only the command's number and time go along, or all of it
+    /// with a cancel that a session which numbers its messages may have asked for.
     #[inline]
     fn part(
         &mut self,
@@ -167,8 +170,14 @@ impl<O: Outlet> RingReports<O> {
         more: impl FnOnce(&mut Event),
     ) {
         self.outlet.event(order.user, |event| {
-            event.command.seq = command.seq;
-            event.command.time_ns = command.time_ns;
+            let asked = kind == EventKind::Canceled && command.number_in != 0;
+            event.whole = asked && command.user == order.user;
+            if event.whole {
+                event.command = *command;
+            } else {
+                event.command.seq = command.seq;
+                event.command.time_ns = command.time_ns;
+            }
             event.kind = kind;
             event.user = order.user;
             event.user_ref = order.user_ref;
@@ -313,6 +322,7 @@ impl<O: Outlet> Reports for RingReports<O> {
             Kind::EnableFirm => EventKind::EnableAnswer,
             Kind::AccountQuery => EventKind::AccountAnswer,
             Kind::DefineUser => EventKind::StartOfDay,
+            Kind::Session | Kind::Text => EventKind::Session,
             _ => EventKind::Silent,
         };
         self.whole(command, kind, 0, 0, false);

@@ -30,6 +30,8 @@ impl Book {
             | CommandKind::EnableFirm
             | CommandKind::AccountQuery
             | CommandKind::Disconnect
+            | CommandKind::Session
+            | CommandKind::Text
             | CommandKind::DefineUser => reports.answered(command),
         }
     }

@@ -126,7 +126,7 @@ fn log_in(address: SocketAddr) -> Result<Vec<Client>, LoginError> {
 fn configure(dir: &Path, carrier: &Carrier) -> Result<Config, Box<dyn std::error::Error>> {
     let mut text = crate::config::BUILT_IN.replace("127.0.0.1:7001", "127.0.0.1:0");
     if *carrier != Carrier::Kernel {
-        text = playground::adapt(&text, carrier, &hash_password("secret")?);
+        text = playground::adapt(&text, carrier, &hash_password("secret", false)?);
     }
     let mut config = Config::parse(&text, "built-in configuration")?;
     config.gateway.data_dir = dir.to_owned();

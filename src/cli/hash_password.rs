@@ -10,6 +10,9 @@ pub struct Arguments {
     /// The password; without it, it is read from standard input, which keeps it out of the
     /// shell's history.
     password: Option<String>,
+    /// For a user who speaks FIX: up to 64 characters, and case counts.
+    #[arg(long)]
+    fix: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
@@ -21,6 +24,6 @@ pub fn run(arguments: &Arguments) -> Outcome {
             text.trim_end_matches(['\r', '\n']).to_owned()
         }
     };
-    println!("{}", crate::gateway::hash_password(&password)?);
+    println!("{}", crate::gateway::hash_password(&password, arguments.fix)?);
     Ok(())
 }

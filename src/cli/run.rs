@@ -45,7 +45,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if segment.recovered_commands() > 0 {
         tracing::info!(commands = segment.recovered_commands(), "recovered the journal");
     }
-    let ports: Vec<String> = segment.addresses().iter().map(|a| format!("ouch5={a}")).collect();
+    let protocols = config.ports.iter().map(|port| port.protocol.get_ref().name());
+    let ports = protocols.zip(segment.addresses()).map(|(name, at)| format!("{name}={at}"));
+    let ports: Vec<String> = ports.collect();
     let mut out = std::io::stdout();
     writeln!(out, "millrace ready {}", ports.join(" "))?;
     out.flush()?;

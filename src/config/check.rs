@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::types::{Config, TransportKind};
+use super::types::{Config, Protocol, TransportKind, User};
 use super::{BUILT_IN, ConfigError};
 
 /// Users of the built-in configuration, whose password is public.
@@ -212,13 +212,18 @@ fn check_ports(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError
 fn check_users(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
     let outside = config.ports.iter().find(|port| !port.listen.get_ref().ip().is_loopback());
     let mut seen = HashSet::new();
+    let mut comp_ids = HashSet::new();
+    check_comp_id(checker, &config.gateway.fix_comp_id)?;
     for user in &config.users {
+        check_protocol(config, user, checker, &mut comp_ids)?;
+        let is_fix = config.protocol_of(user).is_fix();
         checker.name(&user.name, "user", 6, &mut seen)?;
         checker.plain(&user.firm, "firm", 4)?;
         match (&user.password, &user.password_hash) {
             (Some(plain), None) => {
-                if plain.get_ref().0.is_empty() || plain.get_ref().0.len() > 10 {
-                    let what = "a SoupBinTCP password has 1 to 10 characters";
+                let (most, of) = if is_fix { (64, "FIX") } else { (10, "SoupBinTCP") };
+                if plain.get_ref().0.is_empty() || plain.get_ref().0.len() > most {
+                    let what = format!("a {of} password has 1 to {most} characters");
                     return checker.fail(plain.span(), what);
                 }
                 if let Some(port) = outside {
@@ -244,6 +249,71 @@ fn check_users(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError
         }
     }
     Ok(())
+}
+
+/// Bytes of the longest CompID.
+const COMP_ID_MAX: usize = 32;
+
+fn check_comp_id(checker: &Checker<'_>, comp_id: &Spanned<String>) -> Result<(), ConfigError> {
+    let text = comp_id.get_ref();
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'=');
+    if text.is_empty() || text.len() > COMP_ID_MAX || !plain {
+        let what = format!(
+            "fix_comp_id \"{text}\" must be 1 to {COMP_ID_MAX} printable ASCII characters without \
+             spaces"
+        );
+        return checker.fail(comp_id.span(), what);
+    }
+    Ok(())
+}
+
+/// What a user speaks has to be spoken on a port, and to fit its CompID.
+fn check_protocol(
+    config: &Config,
+    user: &User,
+    checker: &Checker<'_>,
+    seen: &mut HashSet<String>,
+) -> Result<(), ConfigError> {
+    let protocol = config.protocol_of(user);
+    let place = user.protocol.as_ref().map_or(user.name.span(), Spanned::span);
+    let spoken = |p: Protocol| config.ports.iter().any(|port| *port.protocol.get_ref() == p);
+    if !spoken(protocol) {
+        let name = protocol.name();
+        let what = format!(
+            "user \"{}\" speaks {name}, and no [[port]] has protocol = \"{name}\"",
+            user.name.get_ref()
+        );
+        return checker.fail(place, what);
+    }
+    match (&user.fix_comp_id, protocol.is_fix()) {
+        (Some(comp_id), true) => {
+            check_comp_id(checker, comp_id)?;
+            let text = comp_id.get_ref();
+            if text == config.gateway.fix_comp_id.get_ref() {
+                let what = format!("fix_comp_id \"{text}\" is the gateway's own");
+                return checker.fail(comp_id.span(), what);
+            }
+            if !seen.insert(text.clone()) {
+                let what = format!("fix_comp_id \"{text}\" is there twice");
+                return checker.fail(comp_id.span(), what);
+            }
+            Ok(())
+        }
+        (Some(comp_id), false) => {
+            let what = format!("fix_comp_id is for FIX, and this user speaks {}", protocol.name());
+            checker.fail(comp_id.span(), what)
+        }
+        (None, true) => {
+            let what = format!(
+                "user \"{}\" speaks {} and needs a fix_comp_id, such as \"{}\"",
+                user.name.get_ref(),
+                protocol.name(),
+                user.name.get_ref()
+            );
+            checker.fail(place, what)
+        }
+        (None, false) => Ok(()),
+    }
 }
 
 fn refuse_plain(

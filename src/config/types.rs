@@ -219,6 +219,8 @@ pub struct Gateway {
     pub ring_capacity: Spanned<usize>,
     /// Bytes of each user's outbound messages kept for sending and replay.
     pub stream_window_bytes: Spanned<usize>,
+    /// FIX: the gateway's CompID.
+    pub fix_comp_id: Spanned<String>,
 }
 
 impl Default for Gateway {
@@ -235,6 +237,7 @@ impl Default for Gateway {
             max_orders: Spanned::new(0..0, 262_144),
             ring_capacity: Spanned::new(0..0, 8_192),
             stream_window_bytes: Spanned::new(0..0, 4 << 20),
+            fix_comp_id: Spanned::new(0..0, "MILLRACE".to_owned()),
         }
     }
 }
@@ -290,7 +293,7 @@ pub enum Idle {
 #[serde(deny_unknown_fields)]
 pub struct Port {
     /// What is spoken there.
-    pub protocol: Protocol,
+    pub protocol: Spanned<Protocol>,
     /// Address and port.
     pub listen: Spanned<SocketAddr>,
 }
@@ -301,14 +304,57 @@ pub struct Port {
 pub enum Protocol {
     /// OUCH 5.0 over SoupBinTCP.
     Ouch5,
+    /// OUCH 4.2 over SoupBinTCP.
+    Ouch42,
+    /// FIX 4.2.
+    Fix42,
+    /// FIX 4.4.
+    Fix44,
+}
+
+impl Protocol {
+    /// As the file writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Ouch5 => "ouch5",
+            Protocol::Ouch42 => "ouch42",
+            Protocol::Fix42 => "fix42",
+            Protocol::Fix44 => "fix44",
+        }
+    }
+
+    /// FIX of any version.
+    pub fn is_fix(self) -> bool {
+        matches!(self, Protocol::Fix42 | Protocol::Fix44)
+    }
+}
+
+impl Config {
+    /// What a user speaks: what it says, or else what follows from its CompID and the ports.
+    pub fn protocol_of(&self, user: &User) -> Protocol {
+        let has = |protocol| self.ports.iter().any(|port| *port.protocol.get_ref() == protocol);
+        match (&user.protocol, &user.fix_comp_id) {
+            (Some(protocol), _) => *protocol.get_ref(),
+            (None, Some(_)) if !has(Protocol::Fix44) && has(Protocol::Fix42) => Protocol::Fix42,
+            (None, Some(_)) => Protocol::Fix44,
+            (None, None) if !has(Protocol::Ouch5) && has(Protocol::Ouch42) => Protocol::Ouch42,
+            (None, None) => Protocol::Ouch5,
+        }
+    }
 }
 
 /// `[[user]]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct User {
-    /// SoupBinTCP user name, up to 6 letters and digits.
+    /// SoupBinTCP user name, or FIX Username (553), up to 6 letters and digits.
     pub name: Spanned<String>,
+    /// What it speaks, where that does not follow from the rest.
+    #[serde(default)]
+    pub protocol: Option<Spanned<Protocol>>,
+    /// FIX: the user's CompID.
+    #[serde(default)]
+    pub fix_comp_id: Option<Spanned<String>>,
     /// Plain text password, for loopback only.
     #[serde(default)]
     pub password: Option<Spanned<Password>>,

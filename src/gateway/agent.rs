@@ -5,16 +5,18 @@ use crate::order::{Command, Event, EventKind, FirmId, SeqNum, UnixNanos, UserId}
 use crate::ring::{Consumer, Producer};
 use crate::runtime::{Counter, Counters, Record};
 use crate::session::soup::Due;
-use crate::session::stream::Stream;
-use crate::wire::ouch::outbound::Buffer;
+use crate::wire::Protocol;
 use crate::wire::soupbin::{HEADER_BYTES, header, kind};
 
 use super::auth::{AuthAnswer, AuthRequest};
+use super::conn::Session;
+use super::fix;
 use super::home::Peers;
-use super::outbound::encode;
 use super::replay::{Chunk, ReplayRequest};
 use super::state::{GatewayCounters, State, User};
 use super::symbols::{Directory, Names};
+use super::throttle::Throttle;
+use super::voice::{Outbound, Page};
 
 /// The shortest packet that becomes a command: an account query.
 const COMMAND_BYTES_MIN: usize = HEADER_BYTES + 1;
@@ -38,6 +40,10 @@ pub struct UserSetup {
     pub firm: FirmId,
     /// Whether a lost connection cancels the user's orders.
     pub cancel_on_disconnect: bool,
+    /// What the user speaks.
+    pub protocol: Protocol,
+    /// Its CompID, if that is FIX.
+    pub comp_id: String,
     /// Whether the user may log in; false for users only the journal still knows.
     pub enabled: bool,
 }
@@ -45,7 +51,11 @@ pub struct UserSetup {
 /// What a gateway is made of, rings aside.
 pub struct GatewaySetup {
     /// Users in order of their numbers, each with its stream if that is here.
-    pub users: Vec<(UserSetup, Option<Stream>)>,
+    pub users: Vec<(UserSetup, Option<Outbound>)>,
+    /// What is spoken on each port.
+    pub ports: Vec<Protocol>,
+    /// The gateway's own CompID.
+    pub fix_comp_id: String,
     /// Names by number.
     pub names: Names,
     /// Name of the journal's session.
@@ -89,7 +99,7 @@ pub struct Gateway<T> {
     durable_seen: SeqNum,
     transport_counters: Vec<Counter>,
     counted_ns: UnixNanos,
-    buffer: Buffer,
+    page: Page,
     /// The next connection to look at for heartbeats, and when that round began.
     due_at: usize,
     due_round_ns: UnixNanos,
@@ -105,9 +115,9 @@ impl<T: Transport> Gateway<T> {
         let users: Vec<User> = setup
             .users
             .into_iter()
-            .map(|(setup, stream)| User {
+            .map(|(setup, out)| User {
                 setup,
-                stream,
+                out,
                 conn: None,
                 dirty: false,
                 held: false,
@@ -125,6 +135,11 @@ impl<T: Transport> Gateway<T> {
             directory: Directory::new(&setup.names.symbols),
             names: setup.names,
             session_name: setup.session_name,
+            ports: setup.ports,
+            fix_comp_id: setup.fix_comp_id.into_bytes(),
+            scanner: None,
+            words: fix::Words::new(),
+            throttle: Throttle::new(),
             commands: rings.commands,
             auth_requests: rings.auth_requests,
             replay_requests: rings.replay_requests,
@@ -142,7 +157,7 @@ impl<T: Transport> Gateway<T> {
             durable_seen: SeqNum(0),
             transport_counters,
             counted_ns: 0,
-            buffer: Buffer::new(),
+            page: Page::default(),
             due_at: 0,
             due_round_ns: 0,
         }
@@ -189,29 +204,39 @@ impl<T: Transport> Gateway<T> {
     }
 
     fn take_events(&mut self) -> usize {
-        let Gateway { events, state, buffer, hold_until_durable, .. } = self;
+        let Gateway { events, state, page, hold_until_durable, .. } = self;
         events.pop_while(EVENTS_MAX, |event| {
             let user = &mut state.users[event.user.index()];
             // A stream that another gateway is about to hand over is waited for.
-            let Some(stream) = user.stream.as_mut().filter(|stream| stream.has_room()) else {
+            let Some(out) = user.out.as_mut().filter(|out| out.stream.has_room()) else {
                 return false;
             };
             if event.kind == EventKind::StreamMoved {
                 state.hand_over(event.user, event.qty as u8);
                 return true;
             }
-            if encode(event, &state.names, buffer) {
-                stream.push(event.seq(), buffer.bytes());
-                state.counters.messages_out.add(1);
-                if *hold_until_durable {
-                    if !user.held {
-                        user.held = true;
-                        state.held.push(event.user);
-                    }
-                } else {
-                    stream.release_all();
-                    state.mark_dirty(event.user);
+            let packet = out.voice.encode(event, &state.names, page);
+            if packet.is_empty() {
+                return true;
+            }
+            let from = out.stream.end();
+            out.stream.push(event.seq(), packet);
+            state.counters.messages_out.add(1);
+            let said = out.voice.fix().and_then(|voice| voice.said);
+            if *hold_until_durable {
+                if !user.held {
+                    user.held = true;
+                    state.held.push(event.user);
                 }
+            } else {
+                out.stream.release_all();
+            }
+            let until = out.stream.end();
+            if !*hold_until_durable {
+                state.mark_dirty(event.user);
+            }
+            if let Some(said) = said {
+                state.said(event.user, said, from, until);
             }
             true
         })
@@ -227,7 +252,8 @@ impl<T: Transport> Gateway<T> {
         let mut at = 0;
         while let Some(&user_id) = self.state.held.get(at) {
             let user = &mut self.state.users[user_id.index()];
-            let stream = user.stream.as_mut().expect("a stream that leaves is no longer held");
+            let out = user.out.as_mut().expect("a stream that leaves is no longer held");
+            let stream = &mut out.stream;
             let before = stream.released();
             user.held = stream.release(durable);
             let moved = stream.released() != before;
@@ -272,12 +298,21 @@ impl<T: Transport> Gateway<T> {
             let Some(conn) = self.state.conns[at].as_mut() else { continue };
             let id = conn.id;
             // Replays are served one after the other: one whose client does not read ends.
-            if conn.chunk.is_some() && conn.session.is_stalled(now_ns) {
+            if conn.is_stalled(now_ns) {
                 self.state.counters.dropped_slow.add(1);
                 self.close(id);
                 continue;
             }
-            match conn.session.due(now_ns) {
+            let session = match &conn.session {
+                Session::Soup(session) => session,
+                Session::Fix(_) => {
+                    if !self.state.fix_due(id) {
+                        self.close(id);
+                    }
+                    continue;
+                }
+            };
+            match session.due(now_ns) {
                 Due::Nothing => {}
                 Due::Heartbeat if conn.mid_message || !conn.control().is_empty() => {}
                 Due::Heartbeat => {
@@ -340,13 +375,16 @@ impl<T: Transport> Gateway<T> {
             }
         }
         self.state.disconnect_users();
+        (0..self.state.users.len()).for_each(|user| self.state.say_goodbye(UserId(user as u16)));
     }
 
     /// Ends every session: each client is told, then closed.
     pub fn end_all(&mut self) {
         let ids: Vec<ConnId> = self.state.conns.iter().flatten().map(|conn| conn.id).collect();
         for id in ids {
-            if let Some(conn) = self.state.conn_mut(id).filter(|conn| !conn.mid_message) {
+            let is_fix = self.state.is_fix(id);
+            let conn = self.state.conn_mut(id).filter(|conn| !conn.mid_message && !is_fix);
+            if let Some(conn) = conn {
                 conn.push_control(&header(kind::END_OF_SESSION, 0));
             }
             self.flush(id);
@@ -362,8 +400,8 @@ impl<T: Transport> Gateway<T> {
 
     /// Number and checksum of every user's stream that is here.
     pub fn streams(&self) -> Vec<Option<(u64, u32)>> {
-        let streams = self.state.users.iter().map(|user| user.stream.as_ref());
-        streams.map(|s| s.map(|stream| (stream.next_number(), stream.checksum()))).collect()
+        let all = self.state.users.iter().map(|user| user.out.as_ref().map(|out| &out.stream));
+        all.map(|s| s.map(|stream| (stream.next_number(), stream.checksum()))).collect()
     }
 
     /// Whether every event was taken, and no stream is on its way from one gateway to another.

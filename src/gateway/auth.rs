@@ -9,12 +9,15 @@ use crate::order::UserId;
 use crate::ring::{Consumer, Producer};
 use crate::wire::soupbin::trim;
 
+/// Bytes of the longest password (FIX; SoupBinTCP's have up to 10).
+pub const PASSWORD_BYTES_MAX: usize = 64;
+
 /// What proves a user.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
     /// The password itself.
     Plain(String),
-    /// An argon2id hash of the password in upper case, as a PHC string.
+    /// An argon2id hash of the password as a PHC string; of a SoupBinTCP password, in upper case.
     Hash(String),
 }
 
@@ -31,14 +34,33 @@ pub struct AuthRequest {
     pub conn: ConnId,
     /// `None` for a name that nobody has; refusing it costs what a wrong password does.
     pub user: Option<UserId>,
-    /// As it stood in the login request.
-    pub password: [u8; 10],
+    /// As it stood in the login request, padding and all.
+    password: [u8; PASSWORD_BYTES_MAX],
+    len: u8,
+    /// Case counts: SoupBinTCP's passwords compare without regard to it, FIX's do not.
+    exact: bool,
 }
 
 impl AuthRequest {
     /// What rings are filled with.
-    pub const EMPTY: AuthRequest =
-        AuthRequest { conn: ConnId::NONE, user: None, password: [0; 10] };
+    pub const EMPTY: AuthRequest = AuthRequest {
+        conn: ConnId::NONE,
+        user: None,
+        password: [0; PASSWORD_BYTES_MAX],
+        len: 0,
+        exact: false,
+    };
+
+    /// A login. A password longer than any is nobody's.
+    pub fn new(conn: ConnId, user: Option<UserId>, password: &[u8], exact: bool) -> AuthRequest {
+        let fits = password.len() <= PASSWORD_BYTES_MAX;
+        let mut request = AuthRequest { conn, user: user.filter(|_| fits), exact, ..Self::EMPTY };
+        if fits {
+            request.password[..password.len()].copy_from_slice(password);
+            request.len = password.len() as u8;
+        }
+        request
+    }
 }
 
 /// The outcome of a check.
@@ -73,10 +95,15 @@ impl Authenticator {
     }
 
     fn check(&self, request: &AuthRequest) -> bool {
-        let password = normalize(trim(&request.password));
+        let password = &request.password[..request.len.into()];
+        let normal = |password: &[u8]| match request.exact {
+            true => password.to_vec(),
+            false => normalize(trim(password)),
+        };
+        let password = normal(password);
         let credential = request.user.and_then(|user| self.credentials.get(user.index()));
         match credential {
-            Some(Credential::Plain(plain)) => equal(&normalize(plain.as_bytes()), &password),
+            Some(Credential::Plain(plain)) => equal(&normal(plain.as_bytes()), &password),
             Some(Credential::Hash(hash)) => PasswordHash::new(hash)
                 .is_ok_and(|hash| hasher().verify_password(&password, &hash).is_ok()),
             None => {
@@ -134,13 +161,16 @@ fn hasher() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default())
 }
 
-/// The PHC string for a configuration's `password_hash`.
-pub fn hash_password(password: &str) -> Result<String, String> {
-    if password.is_empty() || password.len() > 10 || !password.is_ascii() {
-        return Err("a SoupBinTCP password is 1 to 10 ASCII characters".to_owned());
+/// The PHC string for a configuration's `password_hash`: of a SoupBinTCP password, or of a FIX one.
+pub fn hash_password(password: &str, fix: bool) -> Result<String, String> {
+    let (most, of) = if fix { (PASSWORD_BYTES_MAX, "FIX") } else { (10, "SoupBinTCP") };
+    let printable = password.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if password.is_empty() || password.len() > most || !printable {
+        return Err(format!("a {of} password is 1 to {most} ASCII characters"));
     }
     let salt = SaltString::generate(&mut OsRng);
-    let hash = hasher().hash_password(&normalize(password.as_bytes()), &salt);
+    let normal = if fix { password.as_bytes().to_vec() } else { normalize(password.as_bytes()) };
+    let hash = hasher().hash_password(&normal, &salt);
     hash.map(|hash| hash.to_string()).map_err(|e| e.to_string())
 }
 
@@ -154,13 +184,13 @@ mod tests {
     fn the_right_password_passes_in_any_case_and_nothing_else_does() {
         let (mut requests, rx) = ring::on_heap(8, AuthRequest::EMPTY);
         let (tx, mut answers) = ring::on_heap(8, AuthAnswer::EMPTY);
-        let hash = hash_password("Secret").unwrap();
+        let hash = hash_password("Secret", false).unwrap();
         let credentials = vec![Credential::Plain("secret".to_owned()), Credential::Hash(hash)];
         let mut checker = Authenticator::new(credentials, rx, tx);
         let mut check = |user: Option<u16>, password: &str| {
             let user = user.map(UserId);
-            let password = pad(password.as_bytes());
-            requests.push(&AuthRequest { conn: ConnId::NONE, user, password });
+            let password: [u8; 10] = pad(password.as_bytes());
+            requests.push(&AuthRequest::new(ConnId::NONE, user, &password, false));
             assert_eq!(checker.poll(), 1);
             answers.pop().unwrap().user
         };
@@ -176,7 +206,29 @@ mod tests {
 
     #[test]
     fn passwords_that_do_not_fit_the_protocol_are_refused() {
-        assert!(hash_password("").is_err());
-        assert!(hash_password("elevenchars").is_err());
+        assert!(hash_password("", false).is_err());
+        assert!(hash_password("elevenchars", false).is_err());
+        assert!(hash_password("elevenchars", true).is_ok());
+        assert!(hash_password(&"x".repeat(65), true).is_err());
+    }
+
+    #[test]
+    fn case_counts_in_fix() {
+        let (mut requests, rx) = ring::on_heap(8, AuthRequest::EMPTY);
+        let (tx, mut answers) = ring::on_heap(8, AuthAnswer::EMPTY);
+        let hash = hash_password("Secret and long", true).unwrap();
+        let plain = Credential::Plain("Secret and long".to_owned());
+        let mut checker = Authenticator::new(vec![plain, Credential::Hash(hash)], rx, tx);
+        let long = "Secret and long".repeat(5);
+        for user in [UserId(0), UserId(1)] {
+            for (password, passes) in
+                [("Secret and long", true), ("secret and long", false), ("", false), (&long, false)]
+            {
+                let request = AuthRequest::new(ConnId::NONE, Some(user), password.as_bytes(), true);
+                requests.push(&request);
+                checker.poll();
+                assert_eq!(answers.pop().unwrap().user, Some(user).filter(|_| passes));
+            }
+        }
     }
 }

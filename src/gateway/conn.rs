@@ -1,9 +1,13 @@
 //! A connection as the gateway sees it.
 
+use std::net::IpAddr;
+
 use crate::net::ConnId;
 use crate::order::{UnixNanos, UserId};
-use crate::session::soup::Session;
+use crate::session::soup;
+use crate::wire::Protocol;
 
+use super::fix;
 use super::replay::Chunk;
 
 /// Bytes of session packets that may wait to be sent: a login's answer and some heartbeats.
@@ -18,10 +22,20 @@ pub(super) enum Source {
     Window(u64),
     /// Messages that left the window, made again from the journal; then message `next`.
     Journal { next: u64 },
+    /// What a FIX peer asked for again; then what stands in the window from this offset.
+    Again { then: u64 },
+}
+
+/// The session spoken on a connection.
+pub(super) enum Session {
+    Soup(soup::Session),
+    Fix(Box<fix::Link>),
 }
 
 pub(super) struct Conn {
     pub id: ConnId,
+    pub protocol: Protocol,
+    pub peer: IpAddr,
     pub session: Session,
     pub user: Option<UserId>,
     /// Message asked for by the login.
@@ -38,10 +52,16 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub fn new(id: ConnId, now_ns: UnixNanos) -> Conn {
+    pub fn new(id: ConnId, protocol: Protocol, peer: IpAddr, now_ns: UnixNanos) -> Conn {
+        let session = match protocol {
+            Protocol::Fix(version) => Session::Fix(Box::new(fix::Link::new(version, now_ns))),
+            _ => Session::Soup(soup::Session::new(now_ns)),
+        };
         Conn {
             id,
-            session: Session::new(now_ns),
+            protocol,
+            peer,
+            session,
             user: None,
             requested: 0,
             source: Source::Nothing,
@@ -50,6 +70,40 @@ impl Conn {
             control_len: 0,
             chunk: None,
             closing: false,
+        }
+    }
+
+    /// Whether a login is being checked.
+    pub fn is_logging_in(&self) -> bool {
+        match &self.session {
+            Session::Soup(session) => session.phase() == soup::Phase::LoggingIn,
+            Session::Fix(link) => link.is_logging_on(),
+        }
+    }
+
+    /// Something was sent.
+    #[inline]
+    pub fn sent(&mut self, now_ns: UnixNanos) {
+        match &mut self.session {
+            Session::Soup(session) => session.sent(now_ns),
+            Session::Fix(link) => link.sent(now_ns),
+        }
+    }
+
+    /// Whether the peer takes nothing of a replay that waits for it.
+    pub fn is_stalled(&self, now_ns: UnixNanos) -> bool {
+        self.chunk.is_some()
+            && match &self.session {
+                Session::Soup(session) => session.is_stalled(now_ns),
+                Session::Fix(link) => link.is_stalled(now_ns),
+            }
+    }
+
+    /// The FIX session, if that is spoken here.
+    pub fn fix(&mut self) -> Option<&mut fix::Link> {
+        match &mut self.session {
+            Session::Fix(link) => Some(link),
+            Session::Soup(_) => None,
         }
     }
 

@@ -16,15 +16,15 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::net::ConnId;
 use crate::order::{Command, CommandKind, FirmId, UserId};
-use crate::session::stream::Stream;
 
 use super::state::State;
+use super::voice::Outbound;
 
 enum Notice {
     /// The gateway `by` has a login of the user.
     Wanted { user: UserId, by: u8 },
     /// Here it is.
-    Handed { user: UserId, stream: Stream },
+    Handed { user: UserId, out: Box<Outbound> },
     /// The user is connected at the gateway that was asked, or its stream is under way.
     Refused { user: UserId },
 }
@@ -87,7 +87,7 @@ impl State {
             work += 1;
             match notice {
                 Notice::Wanted { user, by } => self.let_go(user, by),
-                Notice::Handed { user, stream } => self.take_over(user, stream),
+                Notice::Handed { user, out } => self.take_over(user, *out),
                 Notice::Refused { user } => {
                     if let Some(conn) = self.awaiting(user) {
                         self.reject_second_login(conn);
@@ -106,7 +106,7 @@ impl State {
     /// Another gateway wants a stream.
     fn let_go(&mut self, user: UserId, by: u8) {
         let state = &mut self.users[user.index()];
-        if state.stream.is_none() || state.conn.is_some() || state.leaving {
+        if state.out.is_none() || state.conn.is_some() || state.leaving {
             return self.peers.tell(by, Notice::Refused { user });
         }
         state.leaving = true;
@@ -139,18 +139,18 @@ impl State {
         self.held.retain(|held| *held != user);
         let state = &mut self.users[user.index()];
         (state.held, state.leaving) = (false, false);
-        let stream = state.stream.take().expect("only the gateway that has it asks for a move");
+        let out = state.out.take().expect("only the gateway that has it asks for a move");
         self.peers.home[user.index()].store(to, Ordering::Release);
-        self.peers.tell(to, Notice::Handed { user, stream });
+        self.peers.tell(to, Notice::Handed { user, out: Box::new(out) });
     }
 
-    fn take_over(&mut self, user: UserId, stream: Stream) {
+    fn take_over(&mut self, user: UserId, out: Outbound) {
         let state = &mut self.users[user.index()];
-        if stream.is_holding() {
+        if out.stream.is_holding() {
             state.held = true;
             self.held.push(user);
         }
-        state.stream = Some(stream);
+        state.out = Some(out);
         if let Some(conn) = self.awaiting(user) {
             self.admit(user, conn);
         }

@@ -2,12 +2,13 @@
 
 use crate::net::ConnId;
 use crate::order::UserId;
-use crate::session::soup::Phase;
+use crate::runtime::Record;
+use crate::wire::Protocol;
 use crate::wire::soupbin::{Login, LoginAccepted, LoginReject, header, kind, trim};
 use zerocopy::IntoBytes;
 
 use super::auth::{AuthAnswer, AuthRequest};
-use super::conn::{Conn, Source};
+use super::conn::{Conn, Session, Source};
 use super::replay::ReplayRequest;
 use super::state::{State, User};
 
@@ -23,40 +24,57 @@ impl State {
             return self.reject_login(id, LoginReject::SessionNotAvailable);
         }
         let name = trim(&login.request.user);
+        let Some(conn) = self.conn_mut(id) else { return };
+        conn.requested = sequence;
+        let protocol = conn.protocol;
         let user = self.users.iter().position(|user| {
-            user.setup.enabled && user.setup.name.as_bytes().eq_ignore_ascii_case(name)
+            let setup = &user.setup;
+            setup.enabled
+                && setup.protocol == protocol
+                && setup.name.as_bytes().eq_ignore_ascii_case(name)
         });
-        let request = AuthRequest {
-            conn: id,
-            user: user.map(|user| UserId(user as u16)),
-            password: login.request.password,
-        };
-        if let Some(conn) = self.conn_mut(id) {
-            conn.requested = sequence;
+        let user = user.map(|user| UserId(user as u16));
+        self.check_password(AuthRequest::new(id, user, &login.request.password, false));
+    }
+
+    /// Has the helper thread check a password, unless there were too many wrong ones from there.
+    pub(super) fn check_password(&mut self, request: AuthRequest) {
+        let Some(peer) = self.conn_mut(request.conn).map(|conn| conn.peer) else { return };
+        if !self.throttle.admits(peer, self.now_ns) {
+            self.counters.logins_throttled.add(1);
+            self.record(tell_throttled, [request.conn.index.into(), 0, 0, 0]);
+            return self.reject_login(request.conn, LoginReject::NotAuthorized);
         }
         if !self.auth_requests.push(&request) {
-            self.reject_login(id, LoginReject::SessionNotAvailable);
+            self.reject_login(request.conn, LoginReject::SessionNotAvailable);
         }
     }
 
     /// Takes the helper thread's answer.
     pub(super) fn finish_login(&mut self, answer: &AuthAnswer) {
-        let logging_in = |conn: &&mut Conn| conn.session.phase() == Phase::LoggingIn;
-        let Some(conn) = self.conn_mut(answer.conn).filter(logging_in) else { return };
-        let id = conn.id;
+        let Some(conn) = self.conn_mut(answer.conn).filter(|conn| conn.is_logging_in()) else {
+            return;
+        };
+        let (id, peer) = (conn.id, conn.peer);
         let Some(user) = answer.user else {
+            let now_ns = self.now_ns;
+            self.throttle.failed(peer, now_ns);
+            self.record(tell_wrong_password, [id.index.into(), 0, 0, 0]);
             return self.reject_login(id, LoginReject::NotAuthorized);
         };
         match &self.users[user.index()] {
             User { conn: Some(_), .. } | User { leaving: true, .. } => self.reject_second_login(id),
-            User { stream: None, .. } => self.fetch_stream(user, id),
-            User { stream: Some(_), .. } => self.admit(user, id),
+            User { out: None, .. } => self.fetch_stream(user, id),
+            User { out: Some(_), .. } => self.admit(user, id),
         }
     }
 
     /// Lets a user in whose stream is here.
     pub(super) fn admit(&mut self, user: UserId, id: ConnId) {
-        let logging_in = |conn: &&mut Conn| conn.session.phase() == Phase::LoggingIn;
+        if self.is_fix(id) {
+            return self.admit_fix(user, id);
+        }
+        let logging_in = |conn: &&mut Conn| conn.is_logging_in();
         let Some(requested) = self.conn_mut(id).filter(logging_in).map(|conn| conn.requested)
         else {
             return;
@@ -72,7 +90,9 @@ impl State {
         let now_ns = self.now_ns;
         let conn = self.conn_mut(id).expect("found above");
         conn.user = Some(user);
-        conn.session.accept(now_ns);
+        if let Session::Soup(session) = &mut conn.session {
+            session.accept(now_ns);
+        }
         conn.push_control(accepted.as_bytes());
         self.counters.logins_accepted.add(1);
         self.start_from(id, user, first);
@@ -112,7 +132,10 @@ impl State {
         self.counters.logins_rejected.add(1);
         let [a, b, c] = header(kind::LOGIN_REJECTED, 1);
         if let Some(conn) = self.conn_mut(id) {
-            conn.push_control(&[a, b, c, reason as u8]);
+            // FIX has no answer for those it does not know (FIX 4.4 volume 2, "Logon").
+            if !matches!(conn.protocol, Protocol::Fix(_)) {
+                conn.push_control(&[a, b, c, reason as u8]);
+            }
             conn.closing = true;
         }
         self.to_flush.push(id);
@@ -126,4 +149,13 @@ impl State {
         }
         self.to_flush.push(id);
     }
+}
+
+fn tell_throttled(record: &Record) {
+    let connection = record.numbers[0];
+    tracing::warn!(connection, "refused a login unseen: too many wrong passwords from its address");
+}
+
+fn tell_wrong_password(record: &Record) {
+    tracing::warn!(connection = record.numbers[0], "refused a login: wrong name or password");
 }

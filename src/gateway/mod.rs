@@ -8,20 +8,28 @@
 mod agent;
 mod auth;
 mod conn;
+mod fix;
 mod home;
-mod inbound;
+mod ledger;
 mod login;
-mod outbound;
+mod ouch42;
+mod ouch5;
 mod replay;
 mod state;
 mod symbols;
+mod terms;
+mod throttle;
+mod voice;
 
 pub use agent::{Gateway, GatewayRings, GatewaySetup, UserSetup};
-pub use auth::{AuthAnswer, AuthRequest, Authenticator, Credential, hash_password};
+pub use auth::{
+    AuthAnswer, AuthRequest, Authenticator, Credential, PASSWORD_BYTES_MAX, hash_password,
+};
+pub use fix::COMP_ID_MAX;
 pub use home::Peers;
-pub use outbound::encode;
 pub use replay::{Chunk, RegenerateStream, ReplayRequest, Replayer};
 pub use symbols::{Directory, Names};
+pub use voice::{Outbound, Page, Voice};
 
 /// Counters a gateway owns, behind a prefix of its own.
 pub const COUNTERS: &[&str] = &[
@@ -29,14 +37,17 @@ pub const COUNTERS: &[&str] = &[
     "connections_closed",
     "logins_accepted",
     "logins_rejected",
+    "logins_throttled",
     "messages_in",
     "messages_out",
     "messages_malformed",
+    "messages_garbled",
     "packets_malformed",
     "dropped_silent",
     "dropped_without_login",
     "dropped_slow",
     "replays",
+    "resends",
     "backpressure_turns",
     "records_lost",
 ];

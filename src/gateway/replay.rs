@@ -5,7 +5,7 @@ use crate::order::UserId;
 use crate::ring::{Consumer, Producer};
 
 /// Bytes of one piece of a replay.
-pub const CHUNK_BYTES: usize = 1000;
+pub const CHUNK_BYTES: usize = 2000;
 
 /// Messages `from` up to, not including, `until` of a user are wanted on a connection.
 #[derive(Clone, Copy, Debug)]

@@ -1,28 +1,37 @@
 //! What a gateway knows of its users and connections, and what bytes and time do to it. It is
 //! apart from the transport, so that the transport can hand bytes to it.
 
+use std::net::IpAddr;
+
 use crate::net::{Close, ConnId, Handler, Transport};
 use crate::order::{CancelReason, Command, CommandKind, UnixNanos, UserId};
 use crate::ring::Producer;
 use crate::runtime::{Counter, Counters, Record};
 use crate::session::soup::{Input, Violation};
 use crate::session::stream::Stream;
+use crate::wire::Protocol;
+use crate::wire::fix::scan::Scanner;
 use crate::wire::ouch::inbound::{BadMessage, Inbound};
+use crate::wire::ouch42;
 use crate::wire::soupbin::{header, kind};
 
 use super::agent::UserSetup;
 use super::auth::AuthRequest;
-use super::conn::{Conn, Source};
+use super::conn::{Conn, Session, Source};
+use super::fix;
 use super::home::Peers;
-use super::inbound::{Sender, translate};
+use super::ouch5::translate;
 use super::replay::ReplayRequest;
 use super::symbols::{Directory, Names};
+use super::terms::Sender;
+use super::throttle::Throttle;
+use super::voice::{Outbound, Voice};
 
 /// A user, its outbound messages, and its connection if it has one.
 pub(super) struct User {
     pub setup: UserSetup,
     /// Here, or at another gateway.
-    pub stream: Option<Stream>,
+    pub out: Option<Outbound>,
     pub conn: Option<ConnId>,
     pub dirty: bool,
     pub held: bool,
@@ -34,7 +43,7 @@ impl User {
     /// The stream of a user that is connected here.
     #[inline]
     pub fn stream(&self) -> &Stream {
-        self.stream.as_ref().expect("a user is connected only where its stream is")
+        &self.out.as_ref().expect("a user is connected only where its stream is").stream
     }
 }
 
@@ -56,14 +65,17 @@ counters! {
     closed = "connections_closed",
     logins_accepted = "logins_accepted",
     logins_rejected = "logins_rejected",
+    logins_throttled = "logins_throttled",
     messages_in = "messages_in",
     messages_out = "messages_out",
     messages_malformed = "messages_malformed",
+    messages_garbled = "messages_garbled",
     packets_malformed = "packets_malformed",
     dropped_silent = "dropped_silent",
     dropped_without_login = "dropped_without_login",
     dropped_slow = "dropped_slow",
     replays = "replays",
+    resends = "resends",
     backpressure = "backpressure_turns",
     records_lost = "records_lost",
 }
@@ -76,6 +88,13 @@ pub(super) struct State {
     pub names: Names,
     pub directory: Directory,
     pub session_name: [u8; 10],
+    pub ports: Vec<Protocol>,
+    /// The gateway's CompID.
+    pub fix_comp_id: Vec<u8>,
+    /// Finds FIX messages; there only while it is not in use.
+    pub scanner: Option<Scanner>,
+    pub words: fix::Words,
+    pub throttle: Throttle,
     pub commands: Producer<Command>,
     pub auth_requests: Producer<AuthRequest>,
     pub replay_requests: Producer<ReplayRequest>,
@@ -136,22 +155,30 @@ impl State {
     #[inline]
     fn message(&mut self, id: ConnId, user: UserId, bytes: &[u8]) {
         self.counters.messages_in.add(1);
-        let message = match Inbound::parse(bytes) {
-            Ok(message) => message,
-            Err(bad) => {
-                self.malformed(id, bad);
-                return;
-            }
-        };
-        let setup = &self.users[user.index()].setup;
+        let now_ns = self.now_ns;
+        let State { users, names, directory, commands, .. } = self;
+        let of = &mut users[user.index()];
         let sender = Sender {
             user,
-            firm: setup.firm,
-            firm_name: self.names.firms[setup.firm.index()],
-            symbols: &self.directory,
+            firm: of.setup.firm,
+            firm_name: names.firms[of.setup.firm.index()],
+            symbols: directory,
         };
-        let staged = self.commands.stage_with(|place| translate(message, &sender, place));
-        debug_assert!(staged, "bytes are read only as far as there is room for their commands");
+        let bad = match &mut of.out {
+            Some(Outbound { voice: Voice::Ouch42(voice), .. }) => {
+                let mut command = Command::EMPTY;
+                ouch42::Inbound::parse(bytes).map(|message| {
+                    let asked = voice.translate(message, &sender, now_ns, &mut command);
+                    !asked || commands.stage(&command)
+                })
+            }
+            _ => Inbound::parse(bytes)
+                .map(|message| commands.stage_with(|place| translate(message, &sender, place))),
+        };
+        match bad {
+            Ok(staged) => debug_assert!(staged, "bytes are read only where commands have room"),
+            Err(bad) => self.malformed(id, bad),
+        }
     }
 
     /// A message that cannot be understood ends the session: what else the client meant to say
@@ -185,7 +212,7 @@ impl State {
             let sent = transport.send(id, conn.control())?;
             conn.control_sent(sent);
             if sent > 0 {
-                conn.session.sent(now_ns);
+                conn.sent(now_ns);
             }
             if !conn.control().is_empty() {
                 return Ok(true);
@@ -197,7 +224,13 @@ impl State {
         match conn.source {
             Source::Nothing => Ok(true),
             Source::Journal { next } => self.send_chunk(id, next, transport),
-            Source::Window(_) => self.send_window(id, transport),
+            Source::Again { then } => self.send_again(id, then, transport),
+            Source::Window(_) => {
+                if !self.send_window(id, transport)? {
+                    return Ok(false);
+                }
+                if self.turn_to_resend(id) { self.send(id, transport) } else { Ok(true) }
+            }
         }
     }
 
@@ -218,7 +251,7 @@ impl State {
             let sent = transport.send(id, bytes)?;
             offset += sent as u64;
             if sent > 0 {
-                conn.session.sent(now_ns);
+                conn.sent(now_ns);
             }
             if sent < bytes.len() {
                 break;
@@ -226,7 +259,9 @@ impl State {
         }
         conn.mid_message = offset < stream.released();
         conn.source = Source::Window(offset);
-        Ok(!conn.closing || conn.mid_message)
+        let over = conn.closing && !conn.mid_message;
+        let said_goodbye = conn.fix().and_then(|link| link.close_at).is_some_and(|at| offset >= at);
+        Ok(!over && !said_goodbye)
     }
 
     fn send_chunk(
@@ -243,14 +278,14 @@ impl State {
         }
         let sent = transport.send(id, &chunk.bytes[*done..usize::from(chunk.len)])?;
         *done += sent;
+        let (whole, last) = (*done == usize::from(chunk.len), chunk.last);
         if sent > 0 {
-            conn.session.sent(now_ns);
+            conn.sent(now_ns);
         }
-        conn.mid_message = *done < usize::from(chunk.len);
+        conn.mid_message = !whole;
         if conn.mid_message {
             return Ok(true);
         }
-        let last = chunk.last;
         conn.chunk = None;
         if let Some(user) = conn.user.filter(|_| last) {
             self.start_from(id, user, next);
@@ -261,9 +296,10 @@ impl State {
 }
 
 impl Handler for State {
-    fn opened(&mut self, id: ConnId, _port: usize) {
+    fn opened(&mut self, id: ConnId, port: usize, peer: IpAddr) {
         self.counters.opened.add(1);
-        self.conns[id.index as usize] = Some(Box::new(Conn::new(id, self.now_ns)));
+        let conn = Conn::new(id, self.ports[port], peer, self.now_ns);
+        self.conns[id.index as usize] = Some(Box::new(conn));
     }
 
     fn received(&mut self, id: ConnId, bytes: &[u8]) -> Result<usize, Close> {
@@ -274,7 +310,10 @@ impl Handler for State {
                 return Ok(bytes.len());
             };
             let user = conn.user;
-            let (input, used) = match conn.session.next(&bytes[done..], now_ns) {
+            let Session::Soup(session) = &mut conn.session else {
+                return self.received_fix(id, bytes);
+            };
+            let (input, used) = match session.next(&bytes[done..], now_ns) {
                 Ok(Some(next)) => next,
                 Ok(None) => return Ok(done),
                 Err(violation) => {
@@ -326,5 +365,5 @@ fn tell_malformed(record: &Record) {
     let reasons = ["unknown message type", "message too short"];
     let reason = reasons[record.numbers[1] as usize];
     const _: () = assert!(BadMessage::Truncated as usize == 1);
-    tracing::warn!(connection = record.numbers[0], reason, "closed a session: not OUCH 5.0");
+    tracing::warn!(connection = record.numbers[0], reason, "closed a session: not OUCH");
 }

@@ -20,7 +20,7 @@ pub const SEGMENT_BYTES: u64 = (HEADER_BYTES + RECORDS_MAX * RECORD_BYTES) as u6
 const MAGIC: [u8; 16] = *b"MILLRACE JOURNAL";
 
 /// Version of the format; raised by any change to it, or to [`Command`]'s layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The start of a segment file; the rest of its 4096 bytes is zero.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]

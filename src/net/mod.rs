@@ -6,6 +6,8 @@
 //! ([`tcp::TcpTransport`]) is the other, over any driver that moves frames
 //! ([`frames::FrameDriver`]).
 
+use std::net::IpAddr;
+
 pub mod af_xdp;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
@@ -34,8 +36,8 @@ pub struct Close;
 
 /// What a transport tells.
 pub trait Handler {
-    /// A peer connected to a port (its place among those listened to).
-    fn opened(&mut self, conn: ConnId, port: usize);
+    /// A peer connected from an address to a port (its place among those listened to).
+    fn opened(&mut self, conn: ConnId, port: usize, peer: IpAddr);
 
     /// Bytes came in; `bytes` begins with what was left the last time. Returns how many are
     /// done with.
@@ -49,7 +51,7 @@ pub trait Handler {
 }
 
 /// Bytes a handler may leave unconsumed on a connection; more closes it.
-pub const UNCONSUMED_MAX: usize = 2048;
+pub const UNCONSUMED_MAX: usize = 8192;
 
 /// Moves bytes. Nothing here blocks but [`Transport::wait`].
 pub trait Transport {

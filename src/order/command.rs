@@ -35,7 +35,13 @@ pub enum CommandKind {
     /// through risk and book in its place and is never sequenced: where a user is connected is
     /// no part of the state.
     MoveStream = 10,
-    /// Makes a user known to the journal: name and firm in `text`.
+    /// What a session says or has heard, beside orders: it takes a number in the user's stream,
+    /// or only moves `number_in`. The gateway alone knows what its other fields mean.
+    Session = 11,
+    /// Text that does not fit into the user's next command, which says how much of it is its own
+    /// ([`Command::carried`]).
+    Text = 12,
+    /// Makes a user known to the journal: name, firm and protocol in `text`.
     DefineUser = 16,
     /// Makes a symbol known to the journal: name in `text`, tick in `price`.
     DefineSymbol = 17,
@@ -92,6 +98,10 @@ impl Tags {
     pub const EXPIRE_TIME: u16 = 16;
     /// Group id.
     pub const GROUP_ID: u16 = 32;
+    /// FIX: good till cancelled, which is a Day order here.
+    pub const GOOD_TILL_CANCEL: u16 = 64;
+    /// FIX: fill or kill, which is an IOC order of which everything has to trade.
+    pub const FILL_OR_KILL: u16 = 128;
 
     /// Whether every bit of `tag` is set.
     #[inline]
@@ -99,6 +109,9 @@ impl Tags {
         self.0 & tag == tag
     }
 }
+
+/// Bytes of [`Command::text`].
+pub const TEXT_BYTES: usize = 38;
 
 /// One request to a segment: 128 bytes, two cache lines.
 ///
@@ -158,12 +171,16 @@ pub struct Command {
     pub self_trade: SelfTrade,
     /// On a Cancel that the gateway or risk made itself, why.
     pub reason: CancelReason,
-    /// ClOrdID as the client wrote it (14 bytes used), or the names of a definition.
-    pub text: [u8; 16],
+    /// The client's own words, such as its ClOrdID, or the names of a definition; zeros behind.
+    pub text: [u8; TEXT_BYTES],
+    /// How many Text commands before this one hold the beginning of `text`.
+    pub carried: u8,
+    /// Unused, zero.
+    pub spare: u8,
+    /// FIX: the MsgSeqNum expected next once this command has its place; 0 leaves it as it is.
+    pub number_in: u32,
     /// On an AccountQuery, the answer: the next UserRefNum.
     pub answer: u32,
-    /// Unused, zero.
-    pub spare: [u8; 28],
     /// The journal's: how many records before this one belong to its group commit.
     pub batch_index: u32,
     /// The journal's: crc32c of all bytes before this field.
@@ -202,9 +219,11 @@ impl Command {
             flags: OrderFlags(0),
             self_trade: SelfTrade::Allow,
             reason: CancelReason::None,
-            text: [0; 16],
+            text: [0; TEXT_BYTES],
+            carried: 0,
+            spare: 0,
+            number_in: 0,
             answer: 0,
-            spare: [0; 28],
             batch_index: 0,
             crc: 0,
         }

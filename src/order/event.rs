@@ -38,7 +38,10 @@ pub enum EventKind {
     StartOfDay,
     /// The last event this gateway gets for the user: the gateway numbered `qty` has the next.
     StreamMoved,
-    /// Nothing for a client to see: a command that has no answer passed the book.
+    /// A session's own message, or text that goes ahead of a command.
+    Session,
+    /// Nothing for a client to see: a command that has no answer passed the book, or one came too
+    /// late to change anything.
     Silent,
 }
 
@@ -49,11 +52,14 @@ pub enum EventKind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C, align(64))]
 pub struct Event {
-    /// The command that caused it, for Accepted, Replaced, Rejected and the answers; for the
-    /// other kinds only `seq` and `time_ns` are meaningful.
+    /// The command that caused it if `whole`: for Accepted, Replaced, Rejected and the answers, and
+    /// for what a numbered command did to its own order; else only `seq` and `time_ns` are
+    /// meaningful.
     pub command: Command,
     /// What happened.
     pub kind: EventKind,
+    /// `command` is there with all its fields, and it is the user's own.
+    pub whole: bool,
     /// Order state in Accepted and Replaced: true is live, false dead. In SelfTradePrevented,
     /// whether the order was the incoming one.
     pub live: bool,
@@ -83,6 +89,7 @@ impl Event {
     pub const EMPTY: Event = Event {
         command: Command::EMPTY,
         kind: EventKind::Silent,
+        whole: false,
         live: false,
         side: Side::Buy,
         reason: CancelReason::None,

@@ -9,13 +9,15 @@ mod event;
 mod ids;
 mod price;
 mod reason;
+mod text;
 
-pub use command::{Command, CommandKind, OrderFlags, Tags};
+pub use command::{Command, CommandKind, OrderFlags, TEXT_BYTES, Tags};
 pub use event::{Event, EventKind, Feedback, FeedbackKind};
 pub use ids::{FirmId, SeqNum, Slot, SymbolId, UserId, UserRefNum};
 pub(crate) use price::parse_fixed4;
 pub use price::{PRICE_ONE, ParsePriceError, Price};
 pub use reason::{CancelReason, Reject};
+pub use text::{CARRIED_MAX, CarriedText, carry};
 
 use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 

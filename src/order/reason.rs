@@ -2,7 +2,8 @@
 
 use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
-/// Why an order was refused. The numbers are the reject reasons of OUCH 5.0; 0 is not refused.
+/// Why an order was refused. The numbers are the reject reasons of OUCH 5.0; 0 is not refused, and
+/// those from 1000 on are FIX's, which OUCH is never told.
 #[derive(
     Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -40,6 +41,23 @@ pub enum Reject {
     ShortSellExemptNotAllowed = 47,
     SingleOrderNotional = 48,
     MaxQuantityExceeded = 49,
+    /// The ClOrdID was used before.
+    DuplicateClOrdId = 1000,
+    /// No order has that OrigClOrdID.
+    UnknownOrder = 1001,
+    /// The order has nothing open any more.
+    TooLate = 1002,
+    /// Symbol or Side are not those of the order.
+    OtherOrder = 1003,
+    OrdTypeNotSupported = 1004,
+    TimeInForceNotSupported = 1005,
+    ExecInstNotSupported = 1006,
+    /// A good-till-date order without a time to come.
+    InvalidExpireTime = 1007,
+    /// Allocations before the trade.
+    AllocationsNotSupported = 1008,
+    /// A mass cancel of something else than a symbol's orders or all.
+    MassCancelNotSupported = 1009,
 }
 
 /// Why open quantity was taken from an order. The bytes are the cancel reasons of OUCH 5.0.

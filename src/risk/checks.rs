@@ -8,8 +8,11 @@ impl Risk {
     /// Completes a command and writes its verdict. False if it is to be ignored.
     #[inline]
     pub(super) fn decide(&mut self, command: &mut Command, now_ns: UnixNanos) -> bool {
-        let within_rate = self.take_token(command, now_ns);
         command.firm = self.users[command.user.index()].firm;
+        if matches!(command.kind, CommandKind::Session | CommandKind::Text) {
+            return true;
+        }
+        let within_rate = self.take_token(command, now_ns);
         match command.kind {
             CommandKind::Enter => {
                 if !self.is_new_number(command) {
@@ -25,15 +28,23 @@ impl Risk {
                 self.judge(command, within_rate, |risk, command| risk.check_replace(command));
                 true
             }
-            // OUCH 5.0: a cancel of an order that is no more is ignored, and so is a modify.
             CommandKind::Cancel | CommandKind::Modify => {
+                if command.verdict != Reject::None {
+                    return true;
+                }
                 match self.orders.find(command.user, command.user_ref) {
                     Some(slot) => {
                         command.slot = slot;
                         command.symbol = self.orders.shadows[slot.index()].symbol;
                         true
                     }
-                    None => false,
+                    // OUCH 5.0: a cancel of an order that is no more is ignored, and so is a
+                    // modify. A session that numbers its messages is answered.
+                    None if command.number_in == 0 => false,
+                    None => {
+                        command.verdict = Reject::TooLate;
+                        true
+                    }
                 }
             }
             CommandKind::AccountQuery => {

@@ -47,7 +47,10 @@ impl Risk {
             }
             CommandKind::DisableFirm => self.firms[command.firm.index()].disabled = true,
             CommandKind::EnableFirm => self.firms[command.firm.index()].disabled = false,
-            CommandKind::AccountQuery | CommandKind::MoveStream => {}
+            CommandKind::AccountQuery
+            | CommandKind::MoveStream
+            | CommandKind::Session
+            | CommandKind::Text => {}
             CommandKind::DefineUser => self.define_user(command),
             CommandKind::DefineSymbol => self.define_symbol(command),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::agents::{BookDuty, GatewayDuty, InlineDuty, JournalDuty, LogDuty, RiskDuty};
+use super::dictionary::wire_protocol;
 use super::memory::ring;
 use super::transport::{AnyTransport, Opened};
 use super::{
@@ -14,14 +15,13 @@ use super::{
 use crate::book::BookAgent;
 use crate::config::{Ack, Config, Idle, Topology};
 use crate::gateway::{
-    Authenticator, Gateway, GatewayRings, GatewaySetup, Names, Peers, Replayer, UserSetup,
+    Authenticator, Gateway, GatewayRings, GatewaySetup, Names, Outbound, Peers, Replayer, UserSetup,
 };
 use crate::journal::{DirectoryLock, Durable, JournalWriter};
 use crate::order::{Command, Event, Feedback, SeqNum};
 use crate::ring::{Consumer, Producer};
 use crate::risk::{Outlets, RiskAgent};
 use crate::runtime::{Clock, Counters, IdleStrategy, Record, Worker, allowed_cores};
-use crate::session::stream::Stream;
 
 /// Records on their way to the log.
 const RECORDS_MAX: usize = 1024;
@@ -60,7 +60,7 @@ impl Common<'_> {
         number: usize,
         transport: AnyTransport,
         peers: Peers,
-        streams: &mut [Option<Stream>],
+        streams: &mut [Option<Outbound>],
         credentials: Vec<crate::gateway::Credential>,
     ) -> (Gateway<AnyTransport>, Surroundings) {
         let capacity = *self.config.gateway.ring_capacity.get_ref();
@@ -71,11 +71,18 @@ impl Common<'_> {
         let (replay_tx, replay_rx, _) = ring(LOGINS_MAX, crate::gateway::ReplayRequest::EMPTY);
         let (chunk_tx, chunk_rx, _) = ring(CHUNKS_MAX, crate::gateway::Chunk::EMPTY);
         let (records_tx, records_rx, _) = ring(RECORDS_MAX, Record::EMPTY);
-        let mine = |stream: &mut Option<Stream>| if number == 0 { stream.take() } else { None };
+        let mine = |stream: &mut Option<Outbound>| if number == 0 { stream.take() } else { None };
         let setup = GatewaySetup {
             users: self.users.iter().cloned().zip(streams.iter_mut().map(mine)).collect(),
             names: self.names.clone(),
             session_name: self.session_name,
+            ports: self
+                .config
+                .ports
+                .iter()
+                .map(|port| wire_protocol(*port.protocol.get_ref()))
+                .collect(),
+            fix_comp_id: self.config.gateway.fix_comp_id.get_ref().clone(),
             hold_until_durable: self.config.gateway.ack == Ack::Journaled,
             counters: self.counters.clone(),
             counter_prefixes: prefixes(number),
@@ -126,7 +133,9 @@ pub(super) fn assemble(
     let writer = JournalWriter::open(&dir, start, from_risk_j, durable.clone())?;
     let (to_book, from_risk, _) = ring(capacity, Command::EMPTY);
     let (feedback_tx, feedback_rx, _) = ring(capacity, Feedback::EMPTY);
-    let Recovered { risk, book, dictionary, streams, .. } = recovered.take();
+    let mut recovered = recovered.take();
+    let streams = recovered.outbounds();
+    let Recovered { risk, book, dictionary, .. } = recovered;
     let common = Common {
         config,
         dir,
@@ -137,7 +146,7 @@ pub(super) fn assemble(
         durable: durable.clone(),
         stop_replays: Arc::new(AtomicBool::new(false)),
     };
-    let mut streams: Vec<Option<Stream>> = streams.into_iter().map(Some).collect();
+    let mut streams: Vec<Option<Outbound>> = streams.into_iter().map(Some).collect();
     let users_max = streams.len();
     let peers = Peers::all(opened.transports.len(), users_max);
     let mut gateways = Vec::new();

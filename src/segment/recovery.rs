@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::book::{self, Book, Digest, Outlet, RingReports};
 use crate::config::Config;
-use crate::gateway::{Names, RegenerateStream, encode};
+use crate::gateway::{Names, Outbound, Page, RegenerateStream, Voice};
 use crate::journal::{Durable, Reader, Start, Tail};
 use crate::order::{Command, Event, Feedback, FirmId, SeqNum, Slot, SymbolId, UnixNanos, UserId};
 use crate::risk::{self, Limits, Risk};
 use crate::session::stream::Stream;
-use crate::wire::ouch::outbound::Buffer;
 
 use super::SegmentError;
-use super::dictionary::Dictionary;
+use super::dictionary::{Dictionary, UserEntry};
 
 /// Users, firms and symbols that one segment can know over its life.
 const USERS_MAX: u16 = 4096;
@@ -54,6 +53,7 @@ pub struct Recovered {
     pub dictionary: Dictionary,
     /// Every user's stream.
     pub streams: Vec<Stream>,
+    voices: Vec<Voice>,
     /// Where the journal ends; `None` if there is none yet.
     pub tail: Option<Tail>,
     header: Option<([u8; 10], u64)>,
@@ -63,9 +63,11 @@ pub struct Recovered {
 struct Replay<'a> {
     feedback: Vec<Feedback>,
     event: Event,
-    buffer: Buffer,
+    page: Page,
     names: Names,
-    /// Told every message: whose, of which command, and its bytes.
+    /// How each user is told what happens.
+    voices: Vec<Voice>,
+    /// Told every message: whose, of which command, and its packet.
     message: &'a mut dyn FnMut(UserId, SeqNum, &[u8]),
 }
 
@@ -77,14 +79,26 @@ impl Outlet for Replay<'_> {
     #[inline]
     fn event(&mut self, _user: UserId, write: impl FnOnce(&mut Event)) {
         write(&mut self.event);
-        if encode(&self.event, &self.names, &mut self.buffer) {
-            (self.message)(self.event.user, self.event.seq(), self.buffer.bytes());
+        // Text ahead of a user's definition is told to nobody.
+        let Some(voice) = self.voices.get_mut(self.event.user.index()) else { return };
+        let packet = voice.encode(&self.event, &self.names, &mut self.page);
+        if !packet.is_empty() {
+            (self.message)(self.event.user, self.event.seq(), packet);
         }
     }
 
     #[inline]
     fn feedback(&mut self, feedback: &Feedback) {
         self.feedback.push(*feedback);
+    }
+}
+
+impl Replay<'_> {
+    /// Takes in what the dictionary has learned.
+    fn learn(&mut self, dictionary: &Dictionary) {
+        self.names = dictionary.names();
+        let new = &dictionary.users[self.voices.len()..];
+        self.voices.extend(new.iter().map(|user| user.voice()));
     }
 }
 
@@ -116,7 +130,7 @@ impl Machine {
         if matches!(command.kind, crate::order::CommandKind::DefineUser)
             || matches!(command.kind, crate::order::CommandKind::DefineSymbol)
         {
-            reports.outlet.names = self.dictionary.names();
+            reports.outlet.learn(&self.dictionary);
         }
         self.risk.replay(command);
         self.book.apply(command, reports);
@@ -130,8 +144,9 @@ fn reports(message: &mut dyn FnMut(UserId, SeqNum, &[u8])) -> RingReports<Replay
     RingReports::new(Replay {
         feedback: Vec::with_capacity(64),
         event: Event::EMPTY,
-        buffer: Buffer::new(),
+        page: Page::default(),
         names: Names::default(),
+        voices: Vec::new(),
         message,
     })
 }
@@ -169,27 +184,26 @@ pub fn recover(dir: &Path, config: &Config) -> Result<Recovered, SegmentError> {
         }
         machine.apply(&command, &mut reports);
     }
+    let voices = std::mem::take(&mut reports.outlet.voices);
     drop(reports);
     drop(message);
+    streams.resize_with(machine.dictionary.users.len(), || Stream::new(window));
     let header = reader.header().map(|header| (header.session, header.begun_ns.get()));
     let tail = header.map(|_| reader.tail());
     let Machine { risk, book, dictionary } = machine;
-    Ok(Recovered { risk, book, dictionary, streams, tail, header })
+    Ok(Recovered { risk, book, dictionary, streams, voices, tail, header })
 }
 
 /// Makes any user's stream again from the journal in `dir`, on whatever thread asks. Reads no
 /// further than what is durable.
 pub fn regenerate(dir: PathBuf, config: Config, durable: Durable) -> RegenerateStream {
     Box::new(move |wanted, from, until, packet| {
-        let (mut number, mut line) = (0, Vec::with_capacity(256));
+        let mut number = 0;
         let mut message = |user: UserId, _: SeqNum, bytes: &[u8]| {
             if user == wanted {
                 number += 1;
                 if (from..until).contains(&number) {
-                    line.clear();
-                    line.extend(crate::wire::soupbin::header(b'S', bytes.len()));
-                    line.extend_from_slice(bytes);
-                    packet(&line);
+                    packet(bytes);
                 }
             }
         };
@@ -231,30 +245,62 @@ impl Recovered {
         mut journal: impl FnMut(&Command),
     ) -> Result<(), SegmentError> {
         let window = *config.gateway.stream_window_bytes.get_ref();
-        while let Some(mut command) = self.dictionary.missing(config) {
-            self.check_definition(config, &command)?;
-            self.dictionary.learn(&command);
+        while let Some(mut commands) = self.dictionary.missing(config) {
+            self.check_definition(config, &commands)?;
+            for command in &commands {
+                self.dictionary.learn(command);
+            }
             while self.risk.firms() < self.dictionary.firms.len() {
                 self.risk.set_limits(FirmId(self.risk.firms() as u16), Limits::NONE);
             }
-            self.risk.sequence_own(&mut command, now_ns);
             let mut message = into_streams(&mut self.streams, window);
             let mut reports = reports(&mut message);
-            reports.outlet.names = self.dictionary.names();
-            self.book.apply(&command, &mut reports);
-            journal(&command);
+            reports.outlet.voices = std::mem::take(&mut self.voices);
+            reports.outlet.learn(&self.dictionary);
+            for command in &mut commands {
+                self.risk.sequence_own(command, now_ns);
+                self.book.apply(command, &mut reports);
+                journal(command);
+            }
+            self.voices = std::mem::take(&mut reports.outlet.voices);
         }
+        self.streams.resize_with(self.dictionary.users.len(), || Stream::new(window));
         Ok(())
     }
 
     /// A change to something that is in use is refused.
-    fn check_definition(&self, config: &Config, command: &Command) -> Result<(), SegmentError> {
+    fn check_definition(
+        &self,
+        config: &Config,
+        definition: &[Command],
+    ) -> Result<(), SegmentError> {
+        let command = definition.last().expect("a definition and what goes ahead of it");
         use crate::order::CommandKind as Kind;
         let refuse = |text: String| Err(SegmentError::Dictionary(text));
         let (users, symbols) = (self.dictionary.users.len(), self.dictionary.symbols.len());
         match command.kind {
             Kind::DefineUser if command.user.index() < users => {
-                let name = &self.dictionary.users[command.user.index()].name;
+                let entry = &self.dictionary.users[command.user.index()];
+                let name = &entry.name;
+                let mut after = self.dictionary.clone();
+                definition.iter().for_each(|command| after.learn(command));
+                let now = &after.users[command.user.index()];
+                let speaks = |e: &UserEntry| (e.protocol, e.comp_id.clone(), e.own_comp_id.clone());
+                if speaks(entry) != speaks(now) {
+                    let of = |e: &UserEntry| match e.comp_id.as_str() {
+                        "" => e.protocol.name().to_owned(),
+                        comp_id => {
+                            format!("{} as {comp_id} to {}", e.protocol.name(), e.own_comp_id)
+                        }
+                    };
+                    return refuse(format!(
+                        "user {name} speaks {} in the journal, and {} in the configuration; what \
+                         it was told stays as it was told, so use another name for it, or begin a \
+                         new data_dir",
+                        of(entry),
+                        of(now)
+                    ));
+                }
                 if self.risk.has_orders(command.user) {
                     return refuse(format!(
                         "user {name} has another firm in the journal and open orders there; \
@@ -287,6 +333,17 @@ impl Recovered {
         Ok(())
     }
 
+    /// Every user's stream and voice.
+    pub(super) fn outbounds(&mut self) -> Vec<Outbound> {
+        let streams = std::mem::take(&mut self.streams);
+        let voices = std::mem::take(&mut self.voices);
+        streams
+            .into_iter()
+            .zip(voices)
+            .map(|(stream, voice)| Outbound::new(stream, voice))
+            .collect()
+    }
+
     /// Moves everything out, to be given to the agents.
     pub(super) fn take(&mut self) -> Recovered {
         let none = risk::Capacity { orders: 1, users: 1, firms: 1, symbols: 1 };
@@ -298,6 +355,7 @@ impl Recovered {
             ),
             dictionary: std::mem::take(&mut self.dictionary),
             streams: std::mem::take(&mut self.streams),
+            voices: std::mem::take(&mut self.voices),
             tail: self.tail,
             header: self.header,
         }

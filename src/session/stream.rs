@@ -6,10 +6,9 @@
 
 use crate::order::SeqNum;
 use crate::runtime::Region;
-use crate::wire::soupbin::{HEADER_BYTES, header, kind};
 
 /// The longest packet a stream takes.
-const PACKET_BYTES_MAX: usize = 256;
+pub const PACKET_BYTES_MAX: usize = 1024;
 
 /// Where a message begins, and which command it tells of.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +59,11 @@ impl Stream {
         self.held_number
     }
 
+    /// Offset behind the last message, held or not.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
     /// Whether some message may not be sent yet.
     pub fn is_holding(&self) -> bool {
         self.held_number < self.next_number
@@ -76,18 +80,15 @@ impl Stream {
         self.checksum
     }
 
-    /// Adds a message as a Sequenced Data packet. It is held until released.
+    /// Adds a message as it goes on the wire. It is held until released.
     #[inline]
-    pub fn push(&mut self, seq: SeqNum, message: &[u8]) {
-        debug_assert!(message.len() + HEADER_BYTES <= PACKET_BYTES_MAX);
+    pub fn push(&mut self, seq: SeqNum, packet: &[u8]) {
+        debug_assert!(packet.len() <= PACKET_BYTES_MAX);
         let at = (self.next_number % self.entries.len() as u64) as usize;
         self.entries[at] = Entry { offset: self.end, seq };
         self.next_number += 1;
-        let head = header(kind::SEQUENCED, message.len());
-        self.write(&head);
-        self.write(message);
-        self.checksum = crc32c::crc32c_append(self.checksum, &head);
-        self.checksum = crc32c::crc32c_append(self.checksum, message);
+        self.write(packet);
+        self.checksum = crc32c::crc32c_append(self.checksum, packet);
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -147,6 +148,18 @@ impl Stream {
         self.entries[(number % self.entries.len() as u64) as usize].offset
     }
 
+    /// Copies a message that the window holds over `packet`.
+    pub fn copy(&self, number: u64, packet: &mut Vec<u8>) {
+        let (from, until) = (self.offset(number), self.offset(number + 1));
+        packet.clear();
+        let mut at = from;
+        while at < until {
+            let piece = self.piece(at, until);
+            packet.extend_from_slice(piece);
+            at += piece.len() as u64;
+        }
+    }
+
     /// Whether the window still holds what stands at an offset.
     #[inline]
     pub fn holds(&self, offset: u64) -> bool {
@@ -164,9 +177,14 @@ impl Stream {
     /// Released bytes from an offset that the window holds, as far as they lie in one piece.
     #[inline]
     pub fn bytes_from(&self, offset: u64) -> &[u8] {
-        debug_assert!(self.holds(offset) && offset <= self.held);
-        let at = offset as usize & (self.window.len() - 1);
-        let length = ((self.held - offset) as usize).min(self.window.len() - at);
+        self.piece(offset, self.held)
+    }
+
+    #[inline]
+    fn piece(&self, from: u64, until: u64) -> &[u8] {
+        debug_assert!(self.holds(from) && from <= until);
+        let at = from as usize & (self.window.len() - 1);
+        let length = ((until - from) as usize).min(self.window.len() - at);
         &self.window.bytes()[at..at + length]
     }
 }
@@ -184,10 +202,10 @@ mod tests {
         stream.push(SeqNum(2), b"two");
         assert_eq!(stream.bytes_from(0), b"");
         assert!(stream.release(SeqNum(1)));
-        assert_eq!(stream.bytes_from(0), b"\0\x04Sone\0\x09Salso one");
+        assert_eq!(stream.bytes_from(0), b"onealso one");
         assert_eq!(stream.held_number(), 3);
         assert!(!stream.release(SeqNum(2)));
-        assert_eq!(stream.bytes_from(stream.find(3).unwrap()), b"\0\x04Stwo");
+        assert_eq!(stream.bytes_from(stream.find(3).unwrap()), b"two");
         assert_eq!(stream.find(4), Some(stream.released()));
         assert_eq!(stream.find(5), None);
     }
@@ -202,7 +220,6 @@ mod tests {
             let mut offsets = vec![0];
             for (n, message) in messages.iter().enumerate() {
                 stream.push(SeqNum(n as u64 + 1), message);
-                all.extend(header(kind::SEQUENCED, message.len()));
                 all.extend(message);
                 offsets.push(all.len());
             }

@@ -24,7 +24,7 @@ pub struct Echo {
 }
 
 impl Handler for Echo {
-    fn opened(&mut self, conn: ConnId, _port: usize) {
+    fn opened(&mut self, conn: ConnId, _port: usize, _peer: std::net::IpAddr) {
         self.opened += 1;
         assert!(self.open.insert(conn, vec![]).is_none(), "opened twice");
     }

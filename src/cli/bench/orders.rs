@@ -32,7 +32,7 @@ fn configuration(plan: &Plan, place: &Place<'_>, carrier: &Carrier) -> Result<St
     match place {
         Place::Loopback => Ok(text),
         Place::Veth(_) => {
-            let hash = crate::gateway::hash_password("secret").map_err(|e| e.to_string())?;
+            let hash = crate::gateway::hash_password("secret", false).map_err(|e| e.to_string())?;
             Ok(adapt(&text, carrier, &hash))
         }
     }

@@ -20,6 +20,8 @@ const HOT_EMPTY_READS: u32 = 20_000;
 const EPOLL_EVERY: u32 = 32;
 /// Bytes read from one connection in one turn.
 const READ_MAX: usize = 16 * 1024;
+/// Room kept for what a handler left: more than most messages.
+const LEFT_BYTES: usize = 2048;
 /// With less of the budget left than this, nothing more is read.
 const READ_MIN: usize = 512;
 /// New connections taken in one turn.
@@ -121,7 +123,7 @@ impl KernelTransport {
 
     fn accept(&mut self, port: usize, handler: &mut impl Handler) {
         for _ in 0..ACCEPTS_MAX {
-            let Ok((stream, _)) = self.listeners[port].accept() else { return };
+            let Ok((stream, peer)) = self.listeners[port].accept() else { return };
             let Some(index) = self.free.pop() else {
                 self.refused += 1;
                 continue;
@@ -132,10 +134,10 @@ impl KernelTransport {
                 self.free.push(index);
                 continue;
             }
-            let left = Vec::with_capacity(UNCONSUMED_MAX);
+            let left = Vec::with_capacity(LEFT_BYTES);
             let conn = Conn { stream, left, hot: false, empty_reads: 0, more: false };
             self.conns[index as usize] = Some(conn);
-            handler.opened(self.id(index), port);
+            handler.opened(self.id(index), port, peer.ip());
         }
         // Level-triggered listeners: whoever is left is told again.
     }

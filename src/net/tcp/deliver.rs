@@ -6,6 +6,9 @@ use super::super::{Close, ConnId, Handler, UNCONSUMED_MAX};
 use super::conn::{Conn, Phase};
 use super::stack::Stack;
 
+/// What a message across a buffer's end is first looked at in: more than most have.
+const WRAPPED_BYTES: usize = 2048;
+
 /// With less of the budget left than this, nothing more is handed over.
 const READ_MIN: usize = 512;
 
@@ -53,7 +56,7 @@ impl Stack {
                     return 0;
                 }
                 conn.begin();
-                handler.opened(id, conn.port);
+                handler.opened(id, conn.port, conn.tuple.remote.0.into());
             }
             Phase::Open => {}
         }
@@ -116,37 +119,48 @@ impl Conn {
                 return Taken::Budget;
             }
             if piece == queue {
-                return Taken::Part;
+                return self.part(queue);
             }
-            match self.hand_over_wrapped(id, handler, budget) {
+            let taken = match self.hand_over_wrapped::<WRAPPED_BYTES>(id, handler, budget) {
+                None => self.hand_over_wrapped::<{ 2 * UNCONSUMED_MAX }>(id, handler, budget),
+                taken => taken,
+            };
+            match taken.unwrap_or(Taken::Closed) {
                 Taken::All => {}
                 other => return other,
             }
         }
     }
 
-    /// A message that lies across the buffer's end.
+    /// Part of a message was left; one that fills the whole buffer will never be more.
+    fn part(&mut self, queue: usize) -> Taken {
+        if queue == self.socket().recv_capacity() { Taken::Closed } else { Taken::Part }
+    }
+
+    /// A message that lies across the buffer's end, seen as far as `N` bytes go; nothing if they do
+    /// not suffice.
     #[cold]
-    fn hand_over_wrapped(
+    fn hand_over_wrapped<const N: usize>(
         &mut self,
         id: ConnId,
         handler: &mut impl Handler,
         budget: &mut usize,
-    ) -> Taken {
-        let mut whole = [0; 2 * UNCONSUMED_MAX];
+    ) -> Option<Taken> {
+        let mut whole = [0; N];
         let most = whole.len().min(*budget);
         let queue = self.socket().recv_queue();
         let length = self.socket().peek_slice(&mut whole[..most]).unwrap_or(0);
-        match handler.received(id, &whole[..length]) {
+        let taken = match handler.received(id, &whole[..length]) {
             Err(Close) => Taken::Closed,
-            Ok(0) if length == queue => Taken::Part,
-            Ok(0) if length == whole.len() => Taken::Closed,
+            Ok(0) if length == queue => self.part(queue),
+            Ok(0) if length == whole.len() => return None,
             Ok(0) => Taken::Budget,
             Ok(done) => {
                 self.take(done);
                 *budget -= done;
                 Taken::All
             }
-        }
+        };
+        Some(taken)
     }
 }

@@ -22,6 +22,9 @@ use super::{COUNTERS, Close, ConnId, Counts, Handler, Transport};
 use conn::{Buffers, Phase};
 use stack::Stack;
 
+/// The least that a connection can receive ahead.
+const RECEIVE_BYTES_MIN: usize = 2048;
+
 /// What a TCP transport is sized by.
 #[derive(Clone, Debug)]
 pub struct TcpSetup {
@@ -47,7 +50,7 @@ impl<D: FrameDriver> TcpTransport<D> {
     /// Listens. Every buffer is allocated here.
     pub fn new(driver: D, setup: &TcpSetup) -> TcpTransport<D> {
         let buffers = Buffers {
-            receive: setup.receive_bytes.clamp(super::UNCONSUMED_MAX, u16::MAX.into()),
+            receive: setup.receive_bytes.clamp(RECEIVE_BYTES_MIN, u16::MAX.into()),
             transmit: setup.transmit_bytes.max(1024),
         };
         let capabilities = driver.capabilities();

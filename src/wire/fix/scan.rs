@@ -10,7 +10,7 @@ use super::{SOH, tag};
 /// Fields of the longest message that is read.
 pub const FIELDS_MAX: usize = 512;
 /// Bytes of the longest message that is read.
-pub const MESSAGE_BYTES_MAX: usize = 16 << 10;
+pub const MESSAGE_BYTES_MAX: usize = 8 << 10;
 /// `8=FIX.x.y|9=`
 const PREFIX_BYTES: usize = 12;
 /// `10=nnn|`
@@ -308,6 +308,12 @@ impl<'a> Message<'a> {
     pub fn get(&self, tag: u32) -> Option<&'a [u8]> {
         let field = self.fields.iter().find(|field| field.tag == tag)?;
         Some(self.value(field))
+    }
+
+    /// What stands behind a field, up to the trailer.
+    pub fn behind(&self, tag: u32) -> Option<&'a [u8]> {
+        let field = self.fields.iter().find(|field| field.tag == tag)?;
+        self.bytes.get(usize::from(field.end) + 1..self.bytes.len() - TRAILER_BYTES)
     }
 
     /// MsgType, which has to be the third field; empty if it is not.

@@ -137,6 +137,13 @@ impl<'a> Writer<'a> {
         self.bytes(tag, &text[start..])
     }
 
+    /// Whole fields as they are.
+    #[inline]
+    pub fn raw(&mut self, fields: &[u8]) -> &mut Self {
+        self.out.extend_from_slice(fields);
+        self
+    }
+
     /// Ends the message: BodyLength and CheckSum.
     #[inline]
     pub fn finish(self) {

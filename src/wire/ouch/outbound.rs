@@ -1,6 +1,7 @@
 //! Messages to the client (OUCH 5.0, "Outbound Messages"). Each is a fixed structure; what has
 //! an appendage is followed by one, `length u16` at least.
 
+use crate::wire::soupbin::{HEADER_BYTES, header, kind};
 use zerocopy::big_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -255,10 +256,12 @@ message! {
 /// The longest message this gateway sends: Replaced with every element it echoes.
 pub const OUTBOUND_BYTES_MAX: usize = 160;
 
-/// A message being written: fixed fields, then an appendage.
+/// A message being written: fixed fields, then an appendage. There is room for the packet's header in
+/// front.
 #[derive(Clone, Copy)]
 pub struct Buffer {
-    bytes: [u8; OUTBOUND_BYTES_MAX],
+    bytes: [u8; HEADER_BYTES + OUTBOUND_BYTES_MAX],
+    /// Behind the message, and so with its header.
     len: usize,
     /// Where the appendage's length stands.
     appendage: usize,
@@ -273,16 +276,16 @@ impl Default for Buffer {
 impl Buffer {
     /// Nothing yet.
     pub const fn new() -> Buffer {
-        Buffer { bytes: [0; OUTBOUND_BYTES_MAX], len: 0, appendage: 0 }
+        Buffer { bytes: [0; HEADER_BYTES + OUTBOUND_BYTES_MAX], len: HEADER_BYTES, appendage: 0 }
     }
 
     /// Starts over with a message's fixed fields and an empty appendage.
     #[inline]
     pub fn start(&mut self, message: &(impl IntoBytes + Immutable)) {
         let fixed = message.as_bytes();
-        self.bytes[..fixed.len()].copy_from_slice(fixed);
-        self.appendage = fixed.len();
-        self.len = fixed.len() + 2;
+        self.appendage = HEADER_BYTES + fixed.len();
+        self.bytes[HEADER_BYTES..self.appendage].copy_from_slice(fixed);
+        self.len = self.appendage + 2;
         self.bytes[self.appendage..self.len].fill(0);
     }
 
@@ -301,7 +304,23 @@ impl Buffer {
     /// The message.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
+        &self.bytes[HEADER_BYTES..self.len]
+    }
+
+    /// The message as a Sequenced Data packet.
+    #[inline]
+    pub fn packet(&mut self) -> &[u8] {
+        let head = header(kind::SEQUENCED, self.len - HEADER_BYTES);
+        self.bytes[..HEADER_BYTES].copy_from_slice(&head);
         &self.bytes[..self.len]
+    }
+
+    /// Starts over with a message that has no appendage.
+    #[inline]
+    pub fn start_bare(&mut self, message: &(impl IntoBytes + Immutable)) {
+        let fixed = message.as_bytes();
+        self.len = HEADER_BYTES + fixed.len();
+        self.bytes[HEADER_BYTES..self.len].copy_from_slice(fixed);
     }
 }
 

@@ -1,8 +1,7 @@
 //! From events to OUCH.
 
 use crate::order::{
-    Capacity, Command, Display, Event, EventKind, NANOS_PER_SEC, OrderFlags, SelfTrade, Side, Tags,
-    TimeInForce, UnixNanos,
+    Command, Event, EventKind, NANOS_PER_SEC, OrderFlags, SelfTrade, Tags, UnixNanos,
 };
 use crate::wire::ouch::appendage::tag;
 use crate::wire::ouch::outbound::{
@@ -10,14 +9,15 @@ use crate::wire::ouch::outbound::{
     FirmSwitchResponse, MassCancelResponse, Modified, Rejected, Replaced, Restated, SystemEvent,
 };
 
-use super::symbols::Names;
+use super::super::symbols::Names;
+use super::letters::{capacity, display, side, state, sweep, time_in_force};
 
 /// Nanoseconds of a day.
 const DAY_NS: u64 = 86_400 * NANOS_PER_SEC;
 
 /// Writes the message that tells an event; false if there is nothing to tell.
 #[inline]
-pub fn encode(event: &Event, names: &Names, out: &mut Buffer) -> bool {
+pub(in crate::gateway) fn encode(event: &Event, names: &Names, out: &mut Buffer) -> bool {
     let timestamp = since_midnight(event.time_ns()).into();
     let user_ref = event.user_ref.0.into();
     match event.kind {
@@ -192,55 +192,6 @@ fn cl_ord_id(command: &Command) -> [u8; 14] {
     let mut id = [0; 14];
     id.copy_from_slice(&command.text[..14]);
     id
-}
-
-#[inline]
-fn side(side: Side) -> u8 {
-    match side {
-        Side::Buy => b'B',
-        Side::Sell => b'S',
-        Side::SellShort => b'T',
-        Side::SellShortExempt => b'E',
-    }
-}
-
-#[inline]
-fn time_in_force(tif: TimeInForce) -> u8 {
-    match tif {
-        TimeInForce::Day => b'0',
-        TimeInForce::Ioc => b'3',
-        TimeInForce::Gtx => b'5',
-        TimeInForce::Gtt => b'6',
-    }
-}
-
-#[inline]
-fn display(display: Display) -> u8 {
-    match display {
-        Display::Visible => b'Y',
-        Display::Hidden => b'N',
-        Display::Attributable => b'A',
-    }
-}
-
-#[inline]
-fn capacity(capacity: Capacity) -> u8 {
-    match capacity {
-        Capacity::Agency => b'A',
-        Capacity::Principal => b'P',
-        Capacity::Riskless => b'R',
-        Capacity::Other => b'O',
-    }
-}
-
-#[inline]
-fn sweep(command: &Command) -> u8 {
-    if command.flags.has(OrderFlags::SWEEP) { b'Y' } else { b'N' }
-}
-
-#[inline]
-fn state(live: bool) -> u8 {
-    if live { b'L' } else { b'D' }
 }
 
 /// AIQ strategy: `O` cancel oldest, `W` cancel newest, `D` decrement both (by MPID). Under

@@ -2,27 +2,24 @@
 //! risk only adds the place in the sequence.
 
 use crate::order::{
-    Capacity, Command, CommandKind, Display, FirmId, OrderFlags, Price, QTY_MAX, Reject, Side,
-    Tags, TimeInForce, UserId, UserRefNum,
+    Capacity, Command, CommandKind, Display, OrderFlags, Price, QTY_MAX, Reject, Tags, TimeInForce,
+    UserRefNum,
 };
 use crate::wire::ouch::appendage::{Element, Elements, tag};
 use crate::wire::ouch::inbound::{
     CancelOrder, EnterOrder, FirmSwitch, Inbound, MassCancel, ModifyOrder, ReplaceOrder,
 };
 
-use super::symbols::Directory;
-
-/// Who sends, and what the names in its messages mean.
-pub(super) struct Sender<'a> {
-    pub user: UserId,
-    pub firm: FirmId,
-    pub firm_name: [u8; 4],
-    pub symbols: &'a Directory,
-}
+use super::super::terms::{Sender, check_combination};
+use super::letters::read_side;
 
 /// Writes the command that a message asks for over `command`.
 #[inline]
-pub(super) fn translate(message: Inbound<'_>, from: &Sender<'_>, command: &mut Command) {
+pub(in crate::gateway) fn translate(
+    message: Inbound<'_>,
+    from: &Sender<'_>,
+    command: &mut Command,
+) {
     match message {
         Inbound::Enter(order, tail) => enter(order, tail, from, command),
         Inbound::Replace(order, tail) => replace(order, tail, from, command),
@@ -57,7 +54,7 @@ fn read_enter(
     from: &Sender<'_>,
     command: &mut Command,
 ) -> Result<(), Reject> {
-    command.side = side(order.side).ok_or(Reject::InvalidSide)?;
+    command.side = read_side(order.side).ok_or(Reject::InvalidSide)?;
     command.symbol = from.symbols.find(&order.symbol).ok_or(Reject::InvalidSymbol)?;
     command.capacity = match order.capacity {
         b'A' => Capacity::Agency,
@@ -222,27 +219,6 @@ fn read_element(
     Ok(())
 }
 
-/// Properties that do not go together.
-#[inline]
-fn check_combination(command: &Command) -> Result<(), Reject> {
-    let ioc = command.tif == TimeInForce::Ioc;
-    let market = command.flags.has(OrderFlags::MARKET);
-    if command.min_qty > 0 && (!ioc || command.min_qty > command.qty) {
-        return Err(Reject::InvalidMinimumQuantity);
-    }
-    if command.max_floor > 0 && command.display == Display::Hidden {
-        return Err(Reject::InvalidMaxFloor);
-    }
-    if command.flags.has(OrderFlags::POST_ONLY) && (ioc || market) {
-        return Err(Reject::Other);
-    }
-    let expires = command.expire_s > 0;
-    if (command.tif == TimeInForce::Gtt) != expires {
-        return Err(Reject::Other);
-    }
-    Ok(())
-}
-
 fn cancel_order(cancel: &CancelOrder, from: &Sender<'_>, command: &mut Command) {
     start(CommandKind::Cancel, from, command);
     command.user_ref = UserRefNum(cancel.user_ref.get());
@@ -255,7 +231,7 @@ fn modify_order(modify: &ModifyOrder, tail: &[u8], from: &Sender<'_>, command: &
     command.qty = modify.quantity.get();
     // A modify that cannot be read leaves the order as it is: the book refuses a sell that
     // would buy, and a buy that would sell.
-    match side(modify.side).filter(|_| Elements::parse(tail).is_ok()) {
+    match read_side(modify.side).filter(|_| Elements::parse(tail).is_ok()) {
         Some(side) => command.side = side,
         None => command.flags.0 |= OrderFlags::UNREADABLE,
     }
@@ -284,7 +260,7 @@ fn read_mass_cancel(
         let element = element.map_err(|_| Reject::Other)?;
         match element.tag {
             tag::SIDE => {
-                let side = element.u8().and_then(side).ok_or(Reject::InvalidSide)?;
+                let side = element.u8().and_then(read_side).ok_or(Reject::InvalidSide)?;
                 (command.side, command.flags.0) = (side, command.flags.0 | OrderFlags::ONE_SIDE);
             }
             tag::GROUP_ID => {
@@ -309,15 +285,4 @@ fn firm_switch(kind: CommandKind, switch: &FirmSwitch, from: &Sender<'_>, comman
 /// A user speaks for its own firm only; blank means it.
 fn check_firm(firm: &[u8; 4], from: &Sender<'_>) -> Result<(), Reject> {
     if *firm == from.firm_name || firm == b"    " { Ok(()) } else { Err(Reject::FirmNotAuthorized) }
-}
-
-#[inline]
-fn side(side: u8) -> Option<Side> {
-    match side {
-        b'B' => Some(Side::Buy),
-        b'S' => Some(Side::Sell),
-        b'T' => Some(Side::SellShort),
-        b'E' => Some(Side::SellShortExempt),
-        _ => None,
-    }
 }

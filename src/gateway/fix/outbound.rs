@@ -1,0 +1,779 @@
+//! From events to FIX: what one user's session is told, numbered.
+
+use std::sync::Arc;
+
+use crate::order::{
+    CancelReason, CarriedText, Command, CommandKind, Event, EventKind, OrderFlags, Reject, Side,
+    Tags, TimeInForce, UnixNanos,
+};
+use crate::wire::fix::value::{TIMESTAMP_BYTES, Timestamps};
+use crate::wire::fix::write::{Head, Writer};
+use crate::wire::fix::{Version, msg_type};
+
+use super::super::ledger::Ledger;
+use super::super::symbols::Names;
+use super::order::{Kind, Order, Short, day_of, status};
+use super::say::Say;
+use super::text::Parts;
+use super::{CL_ORD_ID_MAX, Ends};
+
+/// ExecType (150), where it is not an OrdStatus.
+mod exec {
+    pub const RESTATED: u8 = b'D';
+    pub const TRADE: u8 = b'F';
+    pub const STATUS: u8 = b'I';
+}
+
+/// The head of each message type.
+struct Heads {
+    heartbeat: Head,
+    test_request: Head,
+    resend_request: Head,
+    reject: Head,
+    sequence_reset: Head,
+    logout: Head,
+    logon: Head,
+    report: Head,
+    cancel_reject: Head,
+    business_reject: Head,
+    mass_report: Head,
+}
+
+impl Heads {
+    fn new(ends: &Ends) -> Heads {
+        let head = |kind| Head::new(ends.version, kind, &ends.own, &ends.peer);
+        Heads {
+            heartbeat: head(msg_type::HEARTBEAT),
+            test_request: head(msg_type::TEST_REQUEST),
+            resend_request: head(msg_type::RESEND_REQUEST),
+            reject: head(msg_type::REJECT),
+            sequence_reset: head(msg_type::SEQUENCE_RESET),
+            logout: head(msg_type::LOGOUT),
+            logon: head(msg_type::LOGON),
+            report: head(msg_type::EXECUTION_REPORT),
+            cancel_reject: head(msg_type::ORDER_CANCEL_REJECT),
+            business_reject: head(msg_type::BUSINESS_MESSAGE_REJECT),
+            mass_report: head(msg_type::ORDER_MASS_CANCEL_REPORT),
+        }
+    }
+}
+
+/// What was said last, for the connection to act on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// A Logon.
+    LogOn,
+    /// A Logout.
+    LogOut,
+}
+
+/// Everything a user's FIX session is told comes from here, in the order of the events, live and
+/// when the journal is replayed alike.
+pub struct Voice {
+    ends: Arc<Ends>,
+    heads: Box<Heads>,
+    times: Timestamps,
+    carried: CarriedText,
+    /// The orders of the user.
+    pub orders: Ledger<Order>,
+    /// Messages so far, resets notwithstanding.
+    told: u64,
+    /// How many of them were there before MsgSeqNum 1.
+    before: u64,
+    /// MsgSeqNum expected next from the user, as far as events tell.
+    next_in: u64,
+    /// What the last event said of the session.
+    pub said: Option<Said>,
+}
+
+impl Voice {
+    /// The voice of a user's session before anything was said.
+    pub fn new(ends: Ends) -> Voice {
+        Voice {
+            heads: Box::new(Heads::new(&ends)),
+            ends: Arc::new(ends),
+            times: Timestamps::default(),
+            carried: CarriedText::default(),
+            orders: Ledger::new(),
+            told: 0,
+            before: 0,
+            next_in: 1,
+            said: None,
+        }
+    }
+
+    /// CompIDs and version.
+    pub fn ends(&self) -> &Arc<Ends> {
+        &self.ends
+    }
+
+    /// MsgSeqNum expected next from the user, as far as events told.
+    pub fn next_in(&self) -> u64 {
+        self.next_in
+    }
+
+    /// The place in the stream, from 1, of a MsgSeqNum.
+    pub fn place(&self, number: u64) -> u64 {
+        self.before + number
+    }
+
+    /// The MsgSeqNum of a place in the stream.
+    pub fn number(&self, place: u64) -> u64 {
+        place.saturating_sub(self.before)
+    }
+
+    /// A gap fill for a resend: from one MsgSeqNum up to, not including, another.
+    pub fn gap_fill(&mut self, out: &mut Vec<u8>, from: u64, until: u64, now_ns: UnixNanos) {
+        let now = *self.times.text(now_ns);
+        let mut writer = Writer::new(out, &self.heads.sequence_reset, from, &now);
+        writer.character(b"43=", b'Y').bytes(b"122=", &now);
+        writer.character(b"123=", b'Y').number(b"36=", until);
+        writer.finish();
+    }
+
+    /// The head of a message of any type that is sent again.
+    pub fn head_again(&self, kind: &[u8]) -> Head {
+        Head::new(self.ends.version, kind, &self.ends.own, &self.ends.peer)
+    }
+
+    /// The time as messages write it.
+    pub fn time(&mut self, now_ns: UnixNanos) -> [u8; TIMESTAMP_BYTES] {
+        *self.times.text(now_ns)
+    }
+
+    /// Writes the message that tells an event behind what `out` holds; nothing if there is
+    /// nothing to tell.
+    pub fn encode(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
+        self.said = None;
+        if event.whole && event.command.number_in != 0 {
+            self.next_in = event.command.number_in.into();
+        }
+        match event.kind {
+            EventKind::Executed => self.executed(event, names, out),
+            EventKind::Accepted => self.accepted(event, names, out),
+            EventKind::Replaced => self.replaced(event, names, out),
+            EventKind::Canceled | EventKind::SelfTradePrevented => {
+                self.canceled(event, names, out);
+            }
+            EventKind::Rejected => self.rejected(event, names, out),
+            EventKind::Session => self.session(event, names, out),
+            EventKind::MassCancelAnswer => self.mass_report(event, out),
+            EventKind::Silent if event.command.kind == CommandKind::Cancel => {
+                self.cancel_rejected(event, Reject::TooLate, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// The MsgSeqNum and ExecID of the next message.
+    fn next(&mut self) -> (u64, u64) {
+        self.told += 1;
+        (self.told - self.before, self.told)
+    }
+
+    /// Remembers what a command asks for. Returns the number it goes by.
+    fn remember(&mut self, command: &Command, number: u32) {
+        let parts = Parts(self.carried.of(command));
+        let order = Order::asked(command, &parts, command.time_ns);
+        let found = command.verdict != Reject::DuplicateClOrdId;
+        self.orders.put(number, order, found);
+    }
+
+    fn accepted(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
+        let number = event.user_ref.0;
+        self.remember(&event.command, number);
+        let Some(order) = self.orders.get_mut(number) else { return };
+        order.accept(event.reference);
+        self.report(event, number, status::NEW, names, out, |_, _| {});
+    }
+
+    fn replaced(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
+        let command = &event.command;
+        let (number, old_number) = (command.user_ref.0, command.orig_user_ref.0);
+        self.remember(command, number);
+        let Some(old) = self.orders.get(old_number).cloned() else { return };
+        let unfilled = match self.ends.version {
+            Version::Fix42 => status::REPLACED,
+            Version::Fix44 => status::NEW,
+        };
+        if let Some(order) = self.orders.get_mut(number) {
+            order.take_over(&old, event.qty, unfilled);
+        }
+        if let Some(order) = self.orders.get_mut(old_number) {
+            order.end(status::REPLACED);
+        }
+        self.report(event, number, status::REPLACED, names, out, |writer, _| {
+            writer.bytes(b"41=", old.name.get());
+        });
+    }
+
+    fn executed(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
+        let number = event.user_ref.0;
+        let Some(order) = self.orders.get_mut(number) else { return };
+        order.fill(event.qty, event.price);
+        let exec_type = match self.ends.version {
+            Version::Fix42 => order.status,
+            Version::Fix44 => exec::TRADE,
+        };
+        let fix44 = self.ends.version == Version::Fix44;
+        self.report(event, number, exec_type, names, out, |writer, event| {
+            writer.number(b"32=", event.qty.into()).price(b"31=", event.price);
+            if fix44 {
+                writer.number(b"527=", event.reference);
+                writer.character(b"851=", if event.liquidity == b'R' { b'2' } else { b'1' });
+            }
+        });
+    }
+
+    fn canceled(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
+        let number = event.user_ref.0;
+        let end = match event.reason {
+            CancelReason::Timeout => status::EXPIRED,
+            _ => status::CANCELED,
+        };
+        let Some(order) = self.orders.get_mut(number) else { return };
+        let ended = order.reduce(event.qty, end);
+        let asked = event.whole && event.command.kind == CommandKind::Cancel;
+        if asked && ended {
+            self.remember(&event.command, event.command.orig_user_ref.0);
+            let name = Parts(self.carried.of(&event.command)).cl_ord_id();
+            let name = Short::<CL_ORD_ID_MAX>::new(name);
+            return self.report_as(event, number, Some(name.get()), end, names, out, |_, _| {});
+        }
+        let text = cancel_text(event);
+        if ended {
+            self.report(event, number, end, names, out, |writer, _| {
+                if !text.is_empty() {
+                    writer.bytes(b"58=", text);
+                }
+            });
+        } else {
+            self.report(event, number, exec::RESTATED, names, out, |writer, _| {
+                // ExecRestatementReason: partial decline of OrderQty.
+                writer.character(b"378=", b'5').bytes(b"58=", text);
+            });
+        }
+    }
+
+    fn report(
+        &mut self,
+        event: &Event,
+        number: u32,
+        exec_type: u8,
+        names: &Names,
+        out: &mut Vec<u8>,
+        more: impl FnOnce(&mut Writer<'_>, &Event),
+    ) {
+        self.report_as(event, number, None, exec_type, names, out, more);
+    }
+
+    /// An ExecutionReport of an order as it stands; a ClOrdID of a request's own puts the order's
+    /// into OrigClOrdID.
+    #[allow(clippy::too_many_arguments, reason = "all of one message")]
+    fn report_as(
+        &mut self,
+        event: &Event,
+        number: u32,
+        request: Option<&[u8]>,
+        exec_type: u8,
+        names: &Names,
+        out: &mut Vec<u8>,
+        more: impl FnOnce(&mut Writer<'_>, &Event),
+    ) {
+        let (msg_seq_num, exec_id) = self.next();
+        let time = *self.times.text(event.time_ns());
+        let Some(order) = self.orders.get(number) else { return };
+        let mut writer = Writer::new(out, &self.heads.report, msg_seq_num, &time);
+        writer.number(b"37=", order.order_id);
+        match request {
+            Some(name) => {
+                writer.bytes(b"11=", name).bytes(b"41=", order.name.get());
+            }
+            None => {
+                writer.bytes(b"11=", order.name.get());
+            }
+        }
+        put_exec_id(&mut writer, event, exec_id);
+        put_transaction(&mut writer, self.ends.version, exec_type);
+        writer.character(b"150=", exec_type).character(b"39=", order.status);
+        put_order(&mut writer, order, names);
+        writer.number(b"151=", order.leaves.into()).number(b"14=", order.cum.into());
+        writer.decimal(b"6=", order.average(), 8).bytes(b"60=", &time);
+        more(&mut writer, event);
+        writer.finish();
+    }
+
+    fn rejected(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
+        match event.command.kind {
+            CommandKind::Enter => self.order_rejected(event, names, out),
+            CommandKind::MassCancel => self.mass_report(event, out),
+            _ => self.cancel_rejected(event, event.command.verdict, out),
+        }
+    }
+
+    /// An order that never lived: its own words are all there is of it.
+    fn order_rejected(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
+        let command = &event.command;
+        self.remember(command, command.user_ref.0);
+        let (msg_seq_num, exec_id) = self.next();
+        let time = *self.times.text(event.time_ns());
+        let parts = Parts(self.carried.of(command));
+        let mut writer = Writer::new(out, &self.heads.report, msg_seq_num, &time);
+        writer.bytes(b"37=", b"NONE").bytes(b"11=", parts.cl_ord_id());
+        put_exec_id(&mut writer, event, exec_id);
+        put_transaction(&mut writer, self.ends.version, status::REJECTED);
+        writer.character(b"150=", status::REJECTED).character(b"39=", status::REJECTED);
+        writer.number(b"103=", ord_rej_reason(self.ends.version, command.verdict));
+        if !parts.get(1).is_empty() {
+            writer.bytes(b"1=", parts.get(1));
+        }
+        match (parts.get(2), parts.get(3)) {
+            (b"", b"") => {
+                writer.bytes(b"55=", name_of(names, command));
+                writer.character(b"54=", side(command.side));
+            }
+            (symbol, side) => {
+                writer.bytes(b"55=", symbol).bytes(b"54=", side);
+            }
+        }
+        if command.qty > 0 {
+            writer.number(b"38=", command.qty.into());
+        }
+        writer.number(b"151=", 0).number(b"14=", 0).number(b"6=", 0);
+        writer.bytes(b"60=", &time).bytes(b"58=", reject_text(command.verdict));
+        writer.finish();
+    }
+
+    /// OrderCancelReject: to a cancel, or to a replace.
+    fn cancel_rejected(&mut self, event: &Event, why: Reject, out: &mut Vec<u8>) {
+        let command = &event.command;
+        let replace = command.kind == CommandKind::Replace;
+        let (own, of) = match replace {
+            true => (command.user_ref.0, command.orig_user_ref.0),
+            false => (command.orig_user_ref.0, command.user_ref.0),
+        };
+        if own != 0 {
+            self.remember(command, own);
+            if let Some(order) = self.orders.get_mut(own) {
+                order.kind = Kind::Request;
+                order.end(status::REJECTED);
+            }
+        }
+        let (msg_seq_num, _) = self.next();
+        let time = *self.times.text(event.time_ns());
+        let parts = Parts(self.carried.of(command));
+        let order = self.orders.get(of).filter(|order| order.told && order.kind == Kind::Order);
+        let why = match why {
+            Reject::ReplaceNotAllowed if order.is_none_or(|order| !order.is_live()) => {
+                Reject::TooLate
+            }
+            why => why,
+        };
+        let mut writer = Writer::new(out, &self.heads.cancel_reject, msg_seq_num, &time);
+        match order {
+            Some(order) => writer.number(b"37=", order.order_id),
+            None => writer.bytes(b"37=", b"NONE"),
+        };
+        writer.bytes(b"11=", parts.cl_ord_id());
+        let written = parts.get(2);
+        match order {
+            Some(order) if written.is_empty() => writer.bytes(b"41=", order.name.get()),
+            _ => writer.bytes(b"41=", if written.is_empty() { b"NONE" } else { written }),
+        };
+        writer.character(b"39=", order.map_or(status::REJECTED, |order| order.status));
+        writer.character(b"434=", if replace { b'2' } else { b'1' });
+        writer.number(b"102=", cxl_rej_reason(self.ends.version, why));
+        writer.bytes(b"60=", &time).bytes(b"58=", reject_text(why));
+        writer.finish();
+    }
+
+    /// OrderMassCancelReport. The cancels follow, one ExecutionReport each.
+    fn mass_report(&mut self, event: &Event, out: &mut Vec<u8>) {
+        let command = &event.command;
+        self.remember(command, command.user_ref.0);
+        let one_symbol = command.flags.has(OrderFlags::ONE_SYMBOL);
+        let one_side = command.flags.has(OrderFlags::ONE_SIDE);
+        let affected = self.orders.iter().filter(|(_, order)| {
+            order.told
+                && order.is_live()
+                && (!one_symbol || order.symbol == command.symbol)
+                && (!one_side || order.side == command.side)
+        });
+        let affected = affected.count();
+        let (msg_seq_num, id) = self.next();
+        let time = *self.times.text(event.time_ns());
+        let parts = Parts(self.carried.of(command));
+        let mut writer = Writer::new(out, &self.heads.mass_report, msg_seq_num, &time);
+        writer.bytes(b"11=", parts.cl_ord_id()).number(b"37=", id);
+        writer.bytes(b"530=", parts.get(1));
+        if command.verdict == Reject::None {
+            writer.character(b"531=", if one_symbol { b'1' } else { b'7' });
+            writer.number(b"533=", affected as u64);
+        } else {
+            writer.character(b"531=", b'0');
+            let unknown = command.verdict == Reject::InvalidSymbol;
+            writer.character(b"532=", if unknown { b'1' } else { b'0' });
+        }
+        if !parts.get(2).is_empty() {
+            writer.bytes(b"55=", parts.get(2));
+        }
+        if !parts.get(3).is_empty() {
+            writer.bytes(b"54=", parts.get(3));
+        }
+        writer.bytes(b"60=", &time);
+        if command.verdict != Reject::None {
+            writer.bytes(b"58=", reject_text(command.verdict));
+        }
+        writer.finish();
+    }
+
+    /// What the session says beside orders.
+    fn session(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
+        if event.command.kind == CommandKind::Text {
+            return self.carried.take(&event.command);
+        }
+        let mut carried = std::mem::take(&mut self.carried);
+        let say = Say::read(&event.command, carried.of(&event.command));
+        match say {
+            Say::Heard => {}
+            Say::Status { order, words } => self.order_status(event, order, words, names, out),
+            say => self.admin(event, say, out),
+        }
+        self.carried = carried;
+    }
+
+    fn admin(&mut self, event: &Event, say: Say<'_>, out: &mut Vec<u8>) {
+        if let Say::LogOn { reset: true, .. } = say {
+            self.before = self.told;
+        }
+        let (number, _) = self.next();
+        let time = *self.times.text(event.time_ns());
+        let head = match say {
+            Say::LogOn { .. } => &self.heads.logon,
+            Say::LogOut(_) => &self.heads.logout,
+            Say::TestRequest => &self.heads.test_request,
+            Say::ResendRequest(_) => &self.heads.resend_request,
+            Say::Reject { .. } => &self.heads.reject,
+            Say::BusinessReject { .. } => &self.heads.business_reject,
+            _ => &self.heads.heartbeat,
+        };
+        let mut writer = Writer::new(out, head, number, &time);
+        match say {
+            Say::LogOn { heartbeat_s, reset } => {
+                self.said = Some(Said::LogOn);
+                writer.character(b"98=", b'0').number(b"108=", heartbeat_s.into());
+                if reset {
+                    writer.character(b"141=", b'Y');
+                }
+            }
+            Say::LogOut(text) => {
+                self.said = Some(Said::LogOut);
+                if !text.is_empty() {
+                    writer.bytes(b"58=", text);
+                }
+            }
+            Say::Heartbeat(id) if !id.is_empty() => {
+                writer.bytes(b"112=", id);
+            }
+            Say::TestRequest => {
+                writer.number(b"112=", number);
+            }
+            Say::ResendRequest(from) => {
+                writer.number(b"7=", from.into()).character(b"16=", b'0');
+            }
+            Say::Reject { number, tag, reason, msg_type } => {
+                writer.number(b"45=", number.into());
+                if tag != 0 {
+                    writer.number(b"371=", tag.into());
+                }
+                writer.bytes(b"372=", msg_type);
+                // FIX 4.2 knows reasons 0 to 11.
+                if self.ends.version == Version::Fix44 || reason <= 11 {
+                    writer.number(b"373=", reason.into());
+                }
+                writer.bytes(b"58=", session_reject_text(reason));
+            }
+            Say::BusinessReject { number, reason, msg_type } => {
+                writer.number(b"45=", number.into()).bytes(b"372=", msg_type);
+                writer.number(b"380=", reason.into()).bytes(b"58=", business_text(reason));
+            }
+            _ => {}
+        }
+        writer.finish();
+    }
+
+    fn order_status(
+        &mut self,
+        event: &Event,
+        number: u32,
+        words: Parts<'_>,
+        names: &Names,
+        out: &mut Vec<u8>,
+    ) {
+        let fix44 = self.ends.version == Version::Fix44;
+        let known = self.orders.get(number).filter(|o| o.kind == Kind::Order && o.order_id > 0);
+        let exec_type = match known {
+            _ if fix44 => exec::STATUS,
+            Some(order) => order.status,
+            None => status::REJECTED,
+        };
+        if known.is_some() {
+            return self.report(event, number, exec_type, names, out, |writer, _| {
+                if fix44 && !words.get(1).is_empty() {
+                    writer.bytes(b"790=", words.get(1));
+                }
+            });
+        }
+        let (msg_seq_num, exec_id) = self.next();
+        let time = *self.times.text(event.time_ns());
+        let mut writer = Writer::new(out, &self.heads.report, msg_seq_num, &time);
+        writer.bytes(b"37=", b"NONE").bytes(b"11=", words.cl_ord_id());
+        put_exec_id(&mut writer, event, exec_id);
+        if !fix44 {
+            writer.character(b"20=", b'3');
+        }
+        writer.character(b"150=", exec_type).character(b"39=", status::REJECTED);
+        writer.character(b"103=", b'5');
+        if fix44 && !words.get(1).is_empty() {
+            writer.bytes(b"790=", words.get(1));
+        }
+        writer.bytes(b"55=", words.get(2)).bytes(b"54=", words.get(3));
+        if !fix44 {
+            writer.number(b"38=", 0);
+        }
+        writer.number(b"151=", 0).number(b"14=", 0).number(b"6=", 0);
+        writer.bytes(b"60=", &time).bytes(b"58=", reject_text(Reject::UnknownOrder));
+        writer.finish();
+    }
+
+    /// Whether a ClOrdID may not be used (again): it was today, or its order lives.
+    pub fn is_taken(&self, name: &[u8], now_ns: UnixNanos) -> bool {
+        self.orders
+            .find(name)
+            .and_then(|number| self.orders.get(number))
+            .is_some_and(|order| order.day == day_of(now_ns) || order.is_live())
+    }
+}
+
+/// ExecID: unique over the user's life, whatever becomes of MsgSeqNum.
+fn put_exec_id(writer: &mut Writer<'_>, event: &Event, count: u64) {
+    // The user in front tells apart those of different users.
+    let mut text = [0; 32];
+    let mut at = text.len();
+    let mut put = |mut value: u64| {
+        loop {
+            at -= 1;
+            text[at] = b'0' + (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                return at;
+            }
+        }
+    };
+    let at = put(count) - 1;
+    text[at] = b'-';
+    let mut head = [0; 8];
+    let mut from = head.len();
+    let mut user = event.user.0;
+    loop {
+        from -= 1;
+        head[from] = b'0' + (user % 10) as u8;
+        user /= 10;
+        if user == 0 {
+            break;
+        }
+    }
+    let start = at - (head.len() - from);
+    text[start..at].copy_from_slice(&head[from..]);
+    writer.bytes(b"17=", &text[start..]);
+}
+
+/// ExecTransType, which FIX 4.3 did away with.
+fn put_transaction(writer: &mut Writer<'_>, version: Version, exec_type: u8) {
+    if version == Version::Fix42 {
+        writer.character(b"20=", if exec_type == exec::STATUS { b'3' } else { b'0' });
+    }
+}
+
+/// What an order is, as its owner wrote it.
+fn put_order(writer: &mut Writer<'_>, order: &Order, names: &Names) {
+    if !order.account.get().is_empty() {
+        writer.bytes(b"1=", order.account.get());
+    }
+    writer.bytes(b"55=", trim(&names.symbols[order.symbol.index()]));
+    writer.character(b"54=", side(order.side)).number(b"38=", order.qty.into());
+    if order.flags.has(OrderFlags::MARKET) {
+        writer.character(b"40=", b'1');
+    } else {
+        writer.character(b"40=", b'2').price(b"44=", order.price);
+    }
+    writer.character(b"59=", time_in_force(order));
+    if order.flags.has(OrderFlags::POST_ONLY) {
+        writer.character(b"18=", b'6');
+    }
+    if order.tags.has(Tags::MIN_QTY) {
+        writer.number(b"110=", order.min_qty.into());
+    }
+    if order.tags.has(Tags::MAX_FLOOR) {
+        writer.number(b"111=", order.max_floor.into());
+    }
+}
+
+fn trim(name: &[u8; 8]) -> &[u8] {
+    let used = name.iter().rposition(|byte| *byte != b' ').map_or(0, |at| at + 1);
+    &name[..used]
+}
+
+fn name_of<'a>(names: &'a Names, command: &Command) -> &'a [u8] {
+    trim(&names.symbols[command.symbol.index()])
+}
+
+fn time_in_force(order: &Order) -> u8 {
+    match order.tif {
+        _ if order.tags.has(Tags::GOOD_TILL_CANCEL) => b'1',
+        _ if order.tags.has(Tags::FILL_OR_KILL) => b'4',
+        TimeInForce::Ioc => b'3',
+        TimeInForce::Gtt => b'6',
+        TimeInForce::Day | TimeInForce::Gtx => b'0',
+    }
+}
+
+/// Side (54).
+pub fn side(side: Side) -> u8 {
+    match side {
+        Side::Buy => b'1',
+        Side::Sell => b'2',
+        Side::SellShort => b'5',
+        Side::SellShortExempt => b'6',
+    }
+}
+
+fn cancel_text(event: &Event) -> &'static [u8] {
+    match event.reason {
+        CancelReason::Immediate => b"nothing more to trade with at once",
+        CancelReason::Timeout => b"expired",
+        CancelReason::Supervisory => b"the session was lost",
+        CancelReason::SelfMatch => b"would have traded with its own firm",
+        CancelReason::MarketCollar => b"the market order reached its price collar",
+        CancelReason::System => b"no room for more price levels",
+        CancelReason::PostOnly => b"would have traded on entry",
+        CancelReason::User | CancelReason::None => b"",
+    }
+}
+
+/// OrdRejReason (103).
+fn ord_rej_reason(version: Version, why: Reject) -> u64 {
+    let fix44 = version == Version::Fix44;
+    match why {
+        Reject::InvalidSymbol => 1,
+        Reject::AggregateExposure
+        | Reject::SingleOrderNotional
+        | Reject::MaxQuantityExceeded
+        | Reject::FatFinger => 3,
+        Reject::DuplicateClOrdId => 6,
+        Reject::InvalidQuantity | Reject::InvalidMinimumQuantity if fix44 => 13,
+        Reject::OrdTypeNotSupported
+        | Reject::TimeInForceNotSupported
+        | Reject::ExecInstNotSupported
+        | Reject::AllocationsNotSupported
+        | Reject::PeggingNotAllowed
+        | Reject::RoutingNotAllowed
+            if fix44 =>
+        {
+            11
+        }
+        _ if fix44 => 99,
+        _ => 0,
+    }
+}
+
+/// CxlRejReason (102).
+fn cxl_rej_reason(version: Version, why: Reject) -> u64 {
+    let fix44 = version == Version::Fix44;
+    match why {
+        Reject::TooLate => 0,
+        Reject::UnknownOrder => 1,
+        Reject::DuplicateClOrdId if fix44 => 6,
+        _ if fix44 => 99,
+        _ => 2,
+    }
+}
+
+fn session_reject_text(reason: u32) -> &'static [u8] {
+    match reason {
+        0 => b"not a tag",
+        1 => b"required field missing",
+        2 => b"field does not belong to this message type",
+        3 => b"undefined tag",
+        4 => b"field without a value",
+        5 => b"value is not one this field may have",
+        6 => b"value is not written as its type asks for",
+        9 => b"CompID is another's",
+        10 => b"SendingTime is more than 120 s from the gateway's clock",
+        11 => b"message type is not understood",
+        13 => b"field is there twice",
+        14 => b"header field behind the header",
+        15 => b"group entry does not begin with its first field",
+        16 => b"group has not as many entries as it says",
+        _ => b"cannot be taken",
+    }
+}
+
+fn business_text(reason: u32) -> &'static [u8] {
+    match reason {
+        3 => b"message type is not supported",
+        _ => b"cannot be done",
+    }
+}
+
+/// What a reject means, in words.
+pub fn reject_text(why: Reject) -> &'static [u8] {
+    match why {
+        Reject::None => b"",
+        Reject::DestinationClosed => b"closed",
+        Reject::InvalidDisplay => b"invalid display",
+        Reject::InvalidMaxFloor => b"MaxFloor (111) does not go with this order",
+        Reject::InvalidPegType => b"invalid peg type",
+        Reject::Halted => b"trading in the symbol is halted",
+        Reject::InvalidSide => b"Side (54) has to be 1, 2, 5 or 6",
+        Reject::ProcessingError => b"no room for more orders",
+        Reject::FirmNotAuthorized => b"the firm may not enter orders",
+        Reject::InvalidMinimumQuantity => {
+            b"MinQty (110) is for immediate-or-cancel orders, up to OrderQty (38)"
+        }
+        Reject::Other => b"terms that do not go together",
+        Reject::PeggingNotAllowed => b"pegging is not supported",
+        Reject::InvalidQuantity => b"OrderQty (38) has to be a whole number from 1 to 999999",
+        Reject::InvalidCrossOrder => b"crosses are not supported",
+        Reject::ReplaceNotAllowed => b"the order cannot be replaced",
+        Reject::RoutingNotAllowed => b"orders are not routed",
+        Reject::InvalidSymbol => b"Symbol (55) is not traded here",
+        Reject::RetailNotAllowed => b"retail orders are not supported",
+        Reject::InvalidPrice => b"Price (44) has to be a multiple of the tick, above 0",
+        Reject::AggregateExposure => b"risk: the firm's exposure would be too high",
+        Reject::RestrictedStock => b"risk: the firm must not trade this symbol",
+        Reject::FatFinger => b"risk: Price (44) is too far from the last trade",
+        Reject::LocateRequired => b"risk: a short sale needs a locate",
+        Reject::PortMessageRate => b"risk: too many messages in a second",
+        Reject::DuplicateMessageRate => b"risk: the same order again too soon",
+        Reject::ShortSellNotAllowed => b"risk: short sales are not allowed",
+        Reject::MarketOrderNotAllowed => b"risk: market orders are not allowed",
+        Reject::ShortSellExemptNotAllowed => b"risk: short sales exempt are not allowed",
+        Reject::SingleOrderNotional => b"risk: the order is worth too much",
+        Reject::MaxQuantityExceeded => b"risk: OrderQty (38) is above the firm's limit",
+        Reject::DuplicateClOrdId => b"ClOrdID (11) was used before",
+        Reject::UnknownOrder => b"no order has this ClOrdID",
+        Reject::TooLate => b"too late: nothing of the order is open",
+        Reject::OtherOrder => b"Symbol (55) or Side (54) is not the order's",
+        Reject::OrdTypeNotSupported => b"OrdType (40) has to be 1 (market) or 2 (limit)",
+        Reject::TimeInForceNotSupported => b"TimeInForce (59) has to be 0, 1, 3, 4 or 6",
+        Reject::ExecInstNotSupported => {
+            b"ExecInst (18) may be 6 (participate, do not initiate) only"
+        }
+        Reject::InvalidExpireTime => {
+            b"good till date needs ExpireTime (126) or ExpireDate (432) to come"
+        }
+        Reject::AllocationsNotSupported => b"allocations before the trade are not supported",
+        Reject::MassCancelNotSupported => b"MassCancelRequestType (530) has to be 1 or 7",
+    }
+}

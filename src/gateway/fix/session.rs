@@ -1,0 +1,494 @@
+//! A FIX connection's session: what bytes and time do to it.
+
+use std::sync::Arc;
+
+use crate::net::{Close, ConnId};
+use crate::order::{Command, CommandKind, UnixNanos, UserId, carry};
+use crate::runtime::Record;
+use crate::session::fix::{self as session, Action, Farewell, Logon, Phase};
+use crate::wire::Protocol;
+use crate::wire::fix::Version;
+use crate::wire::fix::dictionary::Refused;
+use crate::wire::fix::scan::{Message, Scan, Scanner};
+use crate::wire::fix::tag;
+use crate::wire::fix::value::number;
+
+use super::super::auth::AuthRequest;
+use super::super::conn::Source;
+use super::super::state::State;
+use super::super::terms::Sender;
+use super::Ends;
+use super::inbound::{Asked, translate};
+use super::outbound::Said;
+use super::resend::Resend;
+use super::say::Say;
+
+/// How long a peer may take nothing of what it asked to be sent again.
+const STALL_NS: u64 = 30 * crate::order::NANOS_PER_SEC;
+
+/// Commands that one message may become, at most, with room to spare.
+const COMMANDS_MAX: usize = 16;
+
+/// A Logon that waits for its password to be checked.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingLogon {
+    number: u64,
+    reset: bool,
+    heartbeat_s: u64,
+}
+
+/// A FIX connection.
+pub struct Link {
+    session: session::Session,
+    version: Version,
+    ends: Option<Arc<Ends>>,
+    pending: Option<PendingLogon>,
+    sent_ns: UnixNanos,
+    /// Over, once its Logout is sent.
+    ending: bool,
+    /// The connection is closed once the stream was sent up to here.
+    pub close_at: Option<u64>,
+    /// What is to be sent again.
+    pub resend: Option<Box<Resend>>,
+}
+
+impl Link {
+    pub fn new(version: Version, now_ns: UnixNanos) -> Link {
+        Link {
+            session: session::Session::new(now_ns),
+            version,
+            ends: None,
+            pending: None,
+            sent_ns: now_ns,
+            ending: false,
+            close_at: None,
+            resend: None,
+        }
+    }
+
+    pub fn is_logging_on(&self) -> bool {
+        self.session.phase() == Phase::LoggingOn
+    }
+
+    #[inline]
+    pub fn sent(&mut self, now_ns: UnixNanos) {
+        self.sent_ns = now_ns;
+        self.session.sent(now_ns);
+    }
+
+    pub fn is_stalled(&self, now_ns: UnixNanos) -> bool {
+        now_ns.saturating_sub(self.sent_ns) >= STALL_NS
+    }
+}
+
+/// What the gateway knows of a user's FIX session beside its voice. It goes where the stream goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// MsgSeqNum expected next, once the commands under way have their places.
+    pub next_in: u64,
+    /// Logons and Logouts under way, which an earlier connection may have asked for.
+    pub logons: u32,
+    pub logouts: u32,
+}
+
+impl State {
+    /// Takes in bytes of a FIX connection. Returns how many are done with.
+    pub(in crate::gateway) fn received_fix(
+        &mut self,
+        id: ConnId,
+        bytes: &[u8],
+    ) -> Result<usize, Close> {
+        let mut scanner = self.scanner.take().unwrap_or_default();
+        let result = self.scan_fix(id, bytes, &mut scanner);
+        self.scanner = Some(scanner);
+        result
+    }
+
+    fn scan_fix(
+        &mut self,
+        id: ConnId,
+        bytes: &[u8],
+        scanner: &mut Scanner,
+    ) -> Result<usize, Close> {
+        let mut done = 0;
+        while done < bytes.len() {
+            match scanner.scan(&bytes[done..]) {
+                Scan::Incomplete => break,
+                Scan::Garbled(why, length) => {
+                    self.counters.messages_garbled.add(1);
+                    self.record(tell_garbled, [id.index.into(), why as u64, length as u64, 0]);
+                    done += length;
+                }
+                Scan::Message(length) => {
+                    self.counters.messages_in.add(1);
+                    self.fix_message(id, &scanner.message(&bytes[done..done + length]))?;
+                    done += length;
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    fn fix_message(&mut self, id: ConnId, message: &Message<'_>) -> Result<(), Close> {
+        let now_ns = self.now_ns;
+        let State { conns, fix_comp_id, .. } = self;
+        let conn = conns[id.index as usize].as_deref_mut().filter(|conn| conn.id == id);
+        let Some((user, link)) = conn.and_then(|conn| Some((conn.user, conn.fix()?))) else {
+            return Ok(());
+        };
+        let ends = session::Ends {
+            version: link.version,
+            own: fix_comp_id,
+            peer: link.ends.as_ref().map_or(&[], |ends| &ends.peer),
+        };
+        let before = link.session.next_in();
+        let actions = link.session.received(message, &ends, now_ns);
+        let next_in = link.session.next_in();
+        let Some(user) = user else {
+            return self.before_logon(id, actions.iter());
+        };
+        let mut told = false;
+        for action in actions.iter() {
+            match action {
+                Action::Application => told |= self.application(user, message, next_in),
+                Action::Resend { from, to } => self.begin_resend(id, user, from, to),
+                Action::Close => {
+                    if !told && next_in != before {
+                        self.say(user, Say::Heard, next_in);
+                    }
+                    return self.end_link(id);
+                }
+                action => told |= self.answer(user, message, action, next_in),
+            }
+        }
+        if !told && next_in != before {
+            self.say(user, Say::Heard, next_in);
+        }
+        Ok(())
+    }
+
+    /// What a connection did that is nobody's yet. It gets no answer beside the end: numbers belong
+    /// to users (FIX 4.4 volume 2, "Logon", on failed authentication).
+    fn before_logon<'a>(
+        &mut self,
+        id: ConnId,
+        actions: impl Iterator<Item = Action<'a>>,
+    ) -> Result<(), Close> {
+        let mut why = 0;
+        for action in actions {
+            match action {
+                Action::LogOn(logon) => self.begin_logon(id, &logon),
+                Action::LogOut(farewell) => why = code_of(farewell),
+                Action::Close => {
+                    self.counters.logins_rejected.add(1);
+                    self.record(tell_refused, [id.index.into(), why, 0, 0]);
+                    return Err(Close);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the helper thread check a Logon.
+    fn begin_logon(&mut self, id: ConnId, logon: &Logon<'_>) {
+        let Some(conn) = self.conn_mut(id) else { return };
+        let protocol = conn.protocol;
+        if let Some(link) = conn.fix() {
+            let Logon { number, reset, heartbeat_s, .. } = *logon;
+            link.pending = Some(PendingLogon { number, reset, heartbeat_s });
+        }
+        let user = self.users.iter().position(|user| {
+            let setup = &user.setup;
+            let name = logon.username;
+            setup.enabled
+                && setup.protocol == protocol
+                && setup.comp_id.as_bytes() == logon.sender
+                && (name.is_empty() || setup.name.as_bytes().eq_ignore_ascii_case(name))
+        });
+        let user = user.map(|user| UserId(user as u16));
+        self.check_password(AuthRequest::new(id, user, logon.password, true));
+    }
+
+    /// Lets a user in whose stream is here.
+    pub(in crate::gateway) fn admit_fix(&mut self, user: UserId, id: ConnId) {
+        let now_ns = self.now_ns;
+        let Some(out) = self.users[user.index()].out.as_mut() else { return };
+        let Some(voice) = out.voice.fix() else { return };
+        let (ends, expected) = (voice.ends().clone(), out.progress.next_in);
+        let Some(link) = self.conn_mut(id).filter(|conn| conn.is_logging_in()) else { return };
+        let Some(link) = link.fix() else { return };
+        let Some(PendingLogon { number, reset, heartbeat_s }) = link.pending.take() else { return };
+        link.ends = Some(ends);
+        let nothing: &[u8] = b"";
+        let logon = Logon {
+            sender: nothing,
+            target: nothing,
+            username: nothing,
+            password: nothing,
+            number,
+            reset,
+            heartbeat_s,
+        };
+        let actions = link.session.accept(&logon, expected, now_ns);
+        link.sent(now_ns);
+        let next_in = link.session.next_in();
+        self.conn_mut(id).expect("found above").user = Some(user);
+        self.users[user.index()].conn = Some(id);
+        let ends_here = actions.iter().any(|action| matches!(action, Action::LogOut(_)));
+        if ends_here {
+            self.counters.logins_rejected.add(1);
+        } else {
+            self.counters.logins_accepted.add(1);
+            let heartbeat_s = heartbeat_s as u32;
+            self.say(user, Say::LogOn { heartbeat_s, reset }, next_in);
+        }
+        for action in actions.iter() {
+            match action {
+                Action::LogOut(farewell) => self.log_out(user, farewell, next_in),
+                Action::RequestResend(from) => {
+                    self.say(user, Say::ResendRequest(from as u32), next_in);
+                }
+                Action::Close => {
+                    let _ = self.end_link(id);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// An application message in its place. True if a command tells of its number.
+    #[inline]
+    fn application(&mut self, user: UserId, message: &Message<'_>, next_in: u64) -> bool {
+        let now_ns = self.now_ns;
+        let State { users, directory, names, commands, words, .. } = self;
+        let of = &mut users[user.index()];
+        let sender = Sender {
+            user,
+            firm: of.setup.firm,
+            firm_name: names.firms[of.setup.firm.index()],
+            symbols: directory,
+        };
+        let Some(out) = of.out.as_mut() else { return false };
+        let Some(voice) = out.voice.fix() else { return false };
+        let mut command = Command::new(CommandKind::Session, user, of.setup.firm);
+        match translate(message, &sender, voice, now_ns, &mut command, words) {
+            Asked::Nothing => false,
+            Asked::Refused(refused) => self.answer(user, message, Action::Reject(refused), next_in),
+            Asked::Command => {
+                out.progress.next_in = next_in;
+                command.number_in = next_in as u32;
+                carry(words.get(), &mut command, |part| {
+                    commands.stage(part);
+                });
+                commands.stage(&command)
+            }
+        }
+    }
+
+    /// Answers a message by the session itself. True if a command tells of its number.
+    fn answer(
+        &mut self,
+        user: UserId,
+        message: &Message<'_>,
+        action: Action<'_>,
+        next_in: u64,
+    ) -> bool {
+        let ref_number = message.get(tag::MSG_SEQ_NUM).and_then(number).unwrap_or(0) as u32;
+        let kind = message.msg_type();
+        let msg_type = &kind[..kind.len().min(8)];
+        match action {
+            Action::Heartbeat(id) if id.len() > super::ECHO_MAX || id.contains(&0) => {
+                let reason = crate::wire::fix::dictionary::Reason::Incorrect;
+                let refused = Refused { tag: tag::TEST_REQ_ID, reason };
+                return self.answer(user, message, Action::Reject(refused), next_in);
+            }
+            Action::Heartbeat(id) => self.say(user, Say::Heartbeat(id), next_in),
+            Action::TestRequest => self.say(user, Say::TestRequest, next_in),
+            Action::RequestResend(from) => {
+                self.say(user, Say::ResendRequest(from as u32), next_in);
+            }
+            Action::Unsupported => {
+                let say = Say::BusinessReject { number: ref_number, reason: 3, msg_type };
+                self.say(user, say, next_in);
+            }
+            Action::Reject(Refused { tag, reason }) => {
+                self.counters.messages_malformed.add(1);
+                let reason = reason as u32;
+                let say = Say::Reject { number: ref_number, tag, reason, msg_type };
+                self.say(user, say, next_in);
+            }
+            Action::LogOut(farewell) => self.log_out(user, farewell, next_in),
+            _ => return false,
+        }
+        true
+    }
+
+    fn log_out(&mut self, user: UserId, farewell: Farewell, next_in: u64) {
+        let text = match farewell {
+            Farewell::Answer => String::new(),
+            Farewell::TooLow { expected, got } => {
+                format!("MsgSeqNum too low, expecting {expected} but received {got}")
+            }
+            Farewell::BadLogon(why) => why.to_owned(),
+            other => REFUSALS[code_of(other) as usize].to_owned(),
+        };
+        self.say(user, Say::LogOut(text.as_bytes()), next_in);
+    }
+
+    /// Sequences something the session says.
+    pub(in crate::gateway) fn say(&mut self, user: UserId, say: Say<'_>, next_in: u64) {
+        let firm = self.users[user.index()].setup.firm;
+        let State { users, commands, words, .. } = self;
+        let Some(out) = users[user.index()].out.as_mut() else { return };
+        let mut command = Command::new(CommandKind::Session, user, firm);
+        command.number_in = next_in as u32;
+        say.write(&mut command, words);
+        carry(words.get(), &mut command, |part| {
+            commands.stage(part);
+        });
+        if !commands.stage(&command) {
+            return;
+        }
+        out.progress.next_in = next_in;
+        match say {
+            Say::LogOn { .. } => out.progress.logons += 1,
+            Say::LogOut(_) => out.progress.logouts += 1,
+            _ => {}
+        }
+    }
+
+    /// A session is over: its connection is closed once its Logout is sent, or at once if it said
+    /// none.
+    fn end_link(&mut self, id: ConnId) -> Result<(), Close> {
+        let Some(conn) = self.conn_mut(id) else { return Ok(()) };
+        let user = conn.user;
+        if let Some(link) = conn.fix() {
+            link.ending = true;
+        }
+        let out = user.and_then(|user| self.users[user.index()].out.as_ref());
+        match out.is_some_and(|out| out.progress.logouts > 0) {
+            true => Ok(()),
+            false => Err(Close),
+        }
+    }
+
+    /// A Logon or Logout went into a user's stream, between these offsets.
+    pub(in crate::gateway) fn said(&mut self, user: UserId, said: Said, from: u64, until: u64) {
+        let of = &mut self.users[user.index()];
+        let Some(out) = of.out.as_mut() else { return };
+        let awaited = match said {
+            Said::LogOn => &mut out.progress.logons,
+            Said::LogOut => &mut out.progress.logouts,
+        };
+        // One that was there when the gateway began is awaited by nobody.
+        let Some(left) = awaited.checked_sub(1) else { return };
+        *awaited = left;
+        let Some(id) = of.conn.filter(|_| left == 0) else { return };
+        let Some(conn) = self.conn_mut(id) else { return };
+        let begins = conn.source == Source::Nothing;
+        let Some(link) = conn.fix() else { return };
+        let ends = said == Said::LogOut && link.ending;
+        if ends {
+            link.close_at = Some(until);
+        }
+        if begins && (ends || said == Said::LogOn) {
+            conn.source = Source::Window(from);
+        }
+        self.mark_dirty(user);
+    }
+
+    /// What time demands of a FIX connection. False if it is to be closed.
+    pub(in crate::gateway) fn fix_due(&mut self, id: ConnId) -> bool {
+        let now_ns = self.now_ns;
+        if self.commands.free() < COMMANDS_MAX {
+            return true;
+        }
+        let Some(conn) = self.conn_mut(id) else { return true };
+        let user = conn.user;
+        let Some(link) = conn.fix() else { return true };
+        let due = link.session.due(now_ns);
+        let (next_in, ending) = (link.session.next_in(), link.ending);
+        if ending {
+            return !link.is_stalled(now_ns);
+        }
+        match (due, user) {
+            (Some(Action::Close), None) => {
+                self.counters.dropped_without_login.add(1);
+                return false;
+            }
+            (Some(Action::Close), Some(_)) => {
+                self.counters.dropped_silent.add(1);
+                return false;
+            }
+            (Some(action), Some(user)) => {
+                // It is sent when it has its place; nothing more is due before.
+                link.session.sent(now_ns);
+                let say = match action {
+                    Action::TestRequest => Say::TestRequest,
+                    _ => Say::Heartbeat(b""),
+                };
+                self.say(user, say, next_in);
+                self.commands.publish();
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// The gateway stops: a session that runs gets a Logout.
+    pub(in crate::gateway) fn say_goodbye(&mut self, user: UserId) {
+        let now_ns = self.now_ns;
+        let Some(id) = self.users[user.index()].conn else { return };
+        let Some(link) = self.conn_mut(id).and_then(|conn| conn.fix()) else { return };
+        if link.session.phase() != Phase::Active {
+            return;
+        }
+        link.session.log_out(now_ns);
+        link.ending = true;
+        let next_in = link.session.next_in();
+        self.say(user, Say::LogOut(b"the gateway stops"), next_in);
+        self.commands.publish();
+    }
+
+    /// Whether a connection's protocol is FIX.
+    pub(in crate::gateway) fn is_fix(&mut self, id: ConnId) -> bool {
+        self.conn_mut(id).is_some_and(|conn| matches!(conn.protocol, Protocol::Fix(_)))
+    }
+}
+
+/// Why a connection ended that nobody was logged on to, for the log.
+const REFUSALS: [&str; 8] = [
+    "no Logon, or not for this gateway",
+    "BeginString is another version's",
+    "CompID is another's",
+    "SendingTime is more than 120 s from the gateway's clock",
+    "MsgSeqNum is missing or no number",
+    "a Logon that cannot be taken",
+    "MsgSeqNum too low",
+    "said goodbye",
+];
+
+fn code_of(farewell: Farewell) -> u64 {
+    match farewell {
+        Farewell::BeginString => 1,
+        Farewell::CompId => 2,
+        Farewell::SendingTime => 3,
+        Farewell::NoNumber => 4,
+        Farewell::BadLogon(_) => 5,
+        Farewell::TooLow { .. } => 6,
+        Farewell::Answer => 7,
+    }
+}
+
+fn tell_refused(record: &Record) {
+    let reason = REFUSALS[record.numbers[1] as usize];
+    tracing::warn!(connection = record.numbers[0], reason, "closed a FIX connection");
+}
+
+fn tell_garbled(record: &Record) {
+    let reasons = ["BeginString", "BodyLength", "CheckSum", "too many fields"];
+    let [connection, reason, bytes, _] = record.numbers;
+    let reason = reasons[reason as usize];
+    tracing::warn!(connection, reason, bytes, "passed over garbled FIX");
+}
