@@ -27,7 +27,11 @@ impl Sweep {
         Sweep {
             user: command.user,
             before: command.seq,
-            reason: command.reason,
+            // Each of its cancels is the venue's own, and sent once.
+            reason: match command.reason {
+                CancelReason::None => CancelReason::User,
+                reason => reason,
+            },
             symbol: only(OrderFlags::ONE_SYMBOL).then_some(command.symbol),
             side: only(OrderFlags::ONE_SIDE).then_some(command.side),
             group: only(OrderFlags::ONE_GROUP).then_some(command.group),

@@ -112,6 +112,11 @@ impl Venue {
         Venue { segment: Some(segment), config, scratch: Some(scratch), address }
     }
 
+    /// Where it listens, in the configuration's order.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.segment.as_ref().unwrap().addresses().to_vec()
+    }
+
     pub fn client(&self, user: &str) -> Client {
         self.client_from(user, 0)
     }

@@ -158,7 +158,9 @@ impl Voice {
             EventKind::Rejected => self.rejected(event, names, out),
             EventKind::Session => self.session(event, names, out),
             EventKind::MassCancelAnswer => self.mass_report(event, out),
-            EventKind::Silent if event.command.kind == CommandKind::Cancel => {
+            EventKind::Silent
+                if event.command.kind == CommandKind::Cancel && event.command.number_in != 0 =>
+            {
                 self.cancel_rejected(event, Reject::TooLate, out);
             }
             _ => {}
