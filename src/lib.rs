@@ -15,12 +15,15 @@
 //! 7. Back in [`gateway`], an event becomes a message in its user's stream, which is sent once
 //!    its command is as durable as the configuration asks.
 //!
+//! [`audit`] keeps every message as it stood on the wire, out of band.
+//!
 //! [`order`] holds the words they share; [`runtime`] the threads, clocks and memory they run
 //! on. [`segment`] puts one pipeline together from a [`config`]; [`cli`] is the command line and
 //! [`client`] the other end of the wire, for it and for tests. `docs/ARCHITECTURE.md` tells the
 //! same story at more length.
 #![warn(missing_docs)]
 
+pub mod audit;
 pub mod book;
 pub mod cli;
 pub mod client;

@@ -14,19 +14,23 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("risk", &["order", "ring", "book"]),
     ("session", &["order", "runtime", "wire"]),
     ("journal", &["order", "ring", "runtime"]),
-    ("gateway", &["order", "ring", "net", "runtime", "wire", "session"]),
+    ("audit", &["order", "ring", "runtime", "wire"]),
+    ("gateway", &["order", "ring", "net", "runtime", "wire", "session", "audit"]),
     ("config", &["order", "runtime"]),
     ("client", &["order", "wire", "runtime"]),
     (
         "segment",
         &[
             "order", "ring", "net", "runtime", "wire", "book", "risk", "session", "journal",
-            "gateway", "config",
+            "audit", "gateway", "config",
         ],
     ),
     (
         "cli",
-        &["order", "runtime", "net", "wire", "journal", "gateway", "config", "client", "segment"],
+        &[
+            "order", "runtime", "net", "wire", "journal", "audit", "gateway", "config", "client",
+            "segment",
+        ],
     ),
 ];
 

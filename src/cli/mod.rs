@@ -1,6 +1,7 @@
 //! The command line. Each subcommand is a file.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod bench;
 mod check;
 mod demo;
@@ -41,6 +42,7 @@ enum Command {
     Check(check::Arguments),
     Doctor(doctor::Arguments),
     Journal(journal::Arguments),
+    Audit(audit::Arguments),
     Order(order::Arguments),
     Stats(stats::Arguments),
     HashPassword(hash_password::Arguments),
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Journal(arguments) => journal::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Order(arguments) => order::run(&arguments),
         Command::Stats(arguments) => stats::run(&arguments),
         Command::HashPassword(arguments) => hash_password::run(&arguments),

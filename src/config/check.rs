@@ -92,7 +92,8 @@ fn check_gateway(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErr
             return checker.fail(spanned.span(), what);
         }
     }
-    Ok(())
+    let spanned = &gateway.audit_file_bytes;
+    between(*spanned.get_ref(), 64 << 10, 1 << 40, spanned.span(), "audit_file_bytes")
 }
 
 /// Frames: `[af_xdp]`, `[tcp]`, `[faults]`.

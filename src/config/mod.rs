@@ -7,8 +7,8 @@ mod types;
 
 pub use error::ConfigError;
 pub use types::{
-    Ack, AfXdp, AfXdpMode, Checksums, Config, Dpdk, Faults, Gateway, Idle, Limits, Money, Password,
-    Port, Protocol, Risk, SelfTradePolicy, Symbol, Tcp, Topology, TransportKind, User,
+    Ack, AfXdp, AfXdpMode, Audit, Checksums, Config, Dpdk, Faults, Gateway, Idle, Limits, Money,
+    Password, Port, Protocol, Risk, SelfTradePolicy, Symbol, Tcp, Topology, TransportKind, User,
 };
 
 use std::path::Path;

@@ -221,6 +221,12 @@ pub struct Gateway {
     pub stream_window_bytes: Spanned<usize>,
     /// FIX: the gateway's CompID.
     pub fix_comp_id: Spanned<String>,
+    /// What happens when the audit file's writer does not keep up.
+    pub audit: Audit,
+    /// Where audit files lie; `audit` in `data_dir` unless given.
+    pub audit_dir: Option<PathBuf>,
+    /// Bytes after which an audit file is closed and the next one begun.
+    pub audit_file_bytes: Spanned<u64>,
 }
 
 impl Default for Gateway {
@@ -238,8 +244,23 @@ impl Default for Gateway {
             ring_capacity: Spanned::new(0..0, 8_192),
             stream_window_bytes: Spanned::new(0..0, 4 << 20),
             fix_comp_id: Spanned::new(0..0, "MILLRACE".to_owned()),
+            audit: Audit::DropAndCount,
+            audit_dir: None,
+            audit_file_bytes: Spanned::new(0..0, 256 << 20),
         }
     }
+}
+
+/// `audit`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Audit {
+    /// The gateway waits.
+    Block,
+    /// Messages are left out, and counted.
+    DropAndCount,
+    /// No audit files are written.
+    Off,
 }
 
 /// `transport`
@@ -330,6 +351,12 @@ impl Protocol {
 }
 
 impl Config {
+    /// Where audit files lie.
+    pub fn audit_dir(&self) -> PathBuf {
+        let dir = self.gateway.audit_dir.clone();
+        dir.unwrap_or_else(|| self.gateway.data_dir.join("audit"))
+    }
+
     /// What a user speaks: what it says, or else what follows from its CompID and the ports.
     pub fn protocol_of(&self, user: &User) -> Protocol {
         let has = |protocol| self.ports.iter().any(|port| *port.protocol.get_ref() == protocol);

@@ -1,5 +1,6 @@
 //! The gateway's turns.
 
+use crate::audit::{Direction, Tap};
 use crate::net::{self, Close, ConnId, Handler, Transport};
 use crate::order::{Command, Event, EventKind, FirmId, SeqNum, UnixNanos, UserId};
 use crate::ring::{Consumer, Producer};
@@ -68,6 +69,8 @@ pub struct GatewaySetup {
     pub counter_prefixes: [String; 2],
     /// The line to the other gateways.
     pub peers: Peers,
+    /// Where messages are left for the audit file.
+    pub tap: Tap,
 }
 
 /// A gateway's ring ends.
@@ -146,6 +149,7 @@ impl<T: Transport> Gateway<T> {
             records: rings.records,
             counters: GatewayCounters::new(&setup.counters, &setup.counter_prefixes[0]),
             peers: setup.peers,
+            tap: setup.tap,
         };
         Gateway {
             transport,
@@ -171,12 +175,14 @@ impl<T: Transport> Gateway<T> {
         work += state.disconnect_users() + state.attend_peers();
         // Every byte read must find room for the commands it may hold, and what was left of an
         // earlier read for one more on each connection read.
-        let budget = state.commands.free().saturating_sub(READS_MAX) * COMMAND_BYTES_MIN;
+        let room = state.commands.free().min(state.tap.room());
+        let budget = room.saturating_sub(READS_MAX) * COMMAND_BYTES_MIN;
         if budget < state.commands.capacity() {
             state.counters.backpressure.add(1);
         }
         work += self.transport.poll(state, budget, now_ns);
         state.commands.publish();
+        state.tap.publish();
         work
     }
 
@@ -199,6 +205,7 @@ impl<T: Transport> Gateway<T> {
             work += 1;
             self.flush(id);
         }
+        self.state.tap.publish();
         self.transport.flush(self.state.now_ns);
         work
     }
@@ -206,6 +213,9 @@ impl<T: Transport> Gateway<T> {
     fn take_events(&mut self) -> usize {
         let Gateway { events, state, page, hold_until_durable, .. } = self;
         events.pop_while(EVENTS_MAX, |event| {
+            if !state.tap.may_send() {
+                return false;
+            }
             let user = &mut state.users[event.user.index()];
             // A stream that another gateway is about to hand over is waited for.
             let Some(out) = user.out.as_mut().filter(|out| out.stream.has_room()) else {
@@ -222,6 +232,10 @@ impl<T: Transport> Gateway<T> {
             let from = out.stream.end();
             out.stream.push(event.seq(), packet);
             state.counters.messages_out.add(1);
+            if state.tap.is_on() {
+                let message = out.voice.message_of(packet);
+                state.tap.put(Direction::Out, Some(event.user), state.now_ns, message);
+            }
             let said = out.voice.fix().and_then(|voice| voice.said);
             if *hold_until_durable {
                 if !user.held {

@@ -50,4 +50,5 @@ pub const COUNTERS: &[&str] = &[
     "resends",
     "backpressure_turns",
     "records_lost",
+    "audit_dropped",
 ];

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use crate::audit::{Direction, Tap};
 use crate::net::{Close, ConnId, Handler, Transport};
 use crate::order::{CancelReason, Command, CommandKind, UnixNanos, UserId};
 use crate::ring::Producer;
@@ -101,6 +102,7 @@ pub(super) struct State {
     pub records: Producer<Record>,
     pub counters: GatewayCounters,
     pub peers: Peers,
+    pub tap: Tap,
     /// Connections with something to send that is not their user's stream.
     pub to_flush: Vec<ConnId>,
     /// Users whose stream has something new to send.
@@ -156,6 +158,7 @@ impl State {
     fn message(&mut self, id: ConnId, user: UserId, bytes: &[u8]) {
         self.counters.messages_in.add(1);
         let now_ns = self.now_ns;
+        self.tap.put(Direction::In, Some(user), now_ns, bytes);
         let State { users, names, directory, commands, .. } = self;
         let of = &mut users[user.index()];
         let sender = Sender {

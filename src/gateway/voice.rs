@@ -4,6 +4,7 @@ use crate::order::Event;
 use crate::session::stream::Stream;
 use crate::wire::Protocol;
 use crate::wire::ouch::outbound::Buffer;
+use crate::wire::soupbin::HEADER_BYTES;
 
 use super::symbols::Names;
 use super::{fix, ouch5, ouch42};
@@ -54,6 +55,14 @@ impl Voice {
                 voice.encode(event, names, &mut page.fix);
                 &page.fix
             }
+        }
+    }
+
+    /// The message in a packet, without what SoupBinTCP puts in front.
+    pub fn message_of<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
+        match self {
+            Voice::Fix(_) => packet,
+            _ => &packet[HEADER_BYTES..],
         }
     }
 

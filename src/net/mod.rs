@@ -51,7 +51,7 @@ pub trait Handler {
 }
 
 /// Bytes a handler may leave unconsumed on a connection; more closes it.
-pub const UNCONSUMED_MAX: usize = 8192;
+pub const UNCONSUMED_MAX: usize = 4096;
 
 /// Moves bytes. Nothing here blocks but [`Transport::wait`].
 pub trait Transport {

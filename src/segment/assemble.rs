@@ -12,16 +12,18 @@ use super::{
     Agents, Failure, Recovered, Segment, SegmentError, counters::prefixes, limits::apply_limits,
     regenerate,
 };
+use crate::audit::{self, Direction, Overload, Slot, Tap};
 use crate::book::BookAgent;
-use crate::config::{Ack, Config, Idle, Topology};
+use crate::config::{Ack, Audit, Config, Idle, Topology};
 use crate::gateway::{
     Authenticator, Gateway, GatewayRings, GatewaySetup, Names, Outbound, Peers, Replayer, UserSetup,
 };
 use crate::journal::{DirectoryLock, Durable, JournalWriter};
-use crate::order::{Command, Event, Feedback, SeqNum};
+use crate::order::{Command, Event, Feedback, SeqNum, UnixNanos, UserId};
 use crate::ring::{Consumer, Producer};
 use crate::risk::{Outlets, RiskAgent};
 use crate::runtime::{Clock, Counters, IdleStrategy, Record, Worker, allowed_cores};
+use crate::wire::Protocol;
 
 /// Records on their way to the log.
 const RECORDS_MAX: usize = 1024;
@@ -31,6 +33,8 @@ const LOGINS_MAX: usize = 64;
 const CHUNKS_MAX: usize = 256;
 /// Commands on their way to the disk.
 const JOURNAL_RING: usize = 65_536;
+/// Slots on their way to the audit file.
+const AUDIT_RING: usize = 32_768;
 
 /// What every gateway of a segment has in common.
 struct Common<'a> {
@@ -41,7 +45,10 @@ struct Common<'a> {
     session_name: [u8; 10],
     counters: Counters,
     durable: Durable,
+    now_ns: UnixNanos,
     stop_replays: Arc<AtomicBool>,
+    /// What new users were told at this start.
+    greetings: Vec<(UserId, Vec<u8>)>,
 }
 
 /// The other ends of a gateway's rings, and its helpers.
@@ -51,6 +58,7 @@ struct Surroundings {
     authenticator: Authenticator,
     replayer: Replayer,
     log: LogDuty,
+    audit: Option<Consumer<Slot>>,
 }
 
 impl Common<'_> {
@@ -71,6 +79,12 @@ impl Common<'_> {
         let (replay_tx, replay_rx, _) = ring(LOGINS_MAX, crate::gateway::ReplayRequest::EMPTY);
         let (chunk_tx, chunk_rx, _) = ring(CHUNKS_MAX, crate::gateway::Chunk::EMPTY);
         let (records_tx, records_rx, _) = ring(RECORDS_MAX, Record::EMPTY);
+        let (mut tap, audit) = self.tap(number);
+        for (user, packet) in self.greetings.iter().filter(|_| number == 0) {
+            let Some(out) = &streams[user.index()] else { continue };
+            let message = out.voice.message_of(packet);
+            tap.put(Direction::Out, Some(*user), self.now_ns, message);
+        }
         let mine = |stream: &mut Option<Outbound>| if number == 0 { stream.take() } else { None };
         let setup = GatewaySetup {
             users: self.users.iter().cloned().zip(streams.iter_mut().map(mine)).collect(),
@@ -87,6 +101,7 @@ impl Common<'_> {
             counters: self.counters.clone(),
             counter_prefixes: prefixes(number),
             peers,
+            tap,
         };
         let rings = GatewayRings {
             commands: commands_tx,
@@ -104,8 +119,42 @@ impl Common<'_> {
             authenticator: Authenticator::new(credentials, auth_rx, answer_tx),
             replayer: Replayer::new(again, replay_rx, chunk_tx, self.stop_replays.clone()),
             log: LogDuty::new(records_rx),
+            audit,
         };
         (Gateway::new(transport, setup, rings), surroundings)
+    }
+}
+
+impl Common<'_> {
+    /// Where a gateway leaves its messages, and where the audit file's writer finds them.
+    fn tap(&self, number: usize) -> (Tap, Option<Consumer<Slot>>) {
+        let dropped = self.counters.get(&format!("{}.audit_dropped", prefixes(number)[0]));
+        let overload = match self.config.gateway.audit {
+            Audit::Off => return (Tap::new(None, Overload::DropAndCount, dropped), None),
+            Audit::Block => Overload::Block,
+            Audit::DropAndCount => Overload::DropAndCount,
+        };
+        let (tx, rx, _) = ring(AUDIT_RING, Slot::EMPTY);
+        (Tap::new(Some(tx), overload, dropped), Some(rx))
+    }
+
+    /// The audit file's writer, if there is one.
+    fn auditor(&self, rings: Vec<Consumer<Slot>>) -> Result<Option<audit::Writer>, SegmentError> {
+        if rings.is_empty() {
+            return Ok(None);
+        }
+        let name = |user: &UserSetup| {
+            let fix = matches!(user.protocol, Protocol::Fix(_));
+            let name = if fix { &user.comp_id } else { &user.name };
+            (name.clone(), user.protocol.name())
+        };
+        let names = self.users.iter().map(name).collect();
+        let dir = self.config.audit_dir();
+        let bytes_max = *self.config.gateway.audit_file_bytes.get_ref();
+        let [written, lost] = ["audit.written", "audit.lost"].map(|name| self.counters.get(name));
+        let writer = audit::Writer::new(&dir, bytes_max, rings, names, written, lost);
+        let what = format!("write audit files into {}", dir.display());
+        Ok(Some(writer.map_err(super::system(what))?))
     }
 }
 
@@ -134,6 +183,7 @@ pub(super) fn assemble(
     let (to_book, from_risk, _) = ring(capacity, Command::EMPTY);
     let (feedback_tx, feedback_rx, _) = ring(capacity, Feedback::EMPTY);
     let mut recovered = recovered.take();
+    let greetings = recovered.greetings();
     let streams = recovered.outbounds();
     let Recovered { risk, book, dictionary, .. } = recovered;
     let common = Common {
@@ -144,7 +194,9 @@ pub(super) fn assemble(
         session_name,
         counters: counters.clone(),
         durable: durable.clone(),
+        now_ns: clock.now_ns(),
         stop_replays: Arc::new(AtomicBool::new(false)),
+        greetings,
     };
     let mut streams: Vec<Option<Outbound>> = streams.into_iter().map(Some).collect();
     let users_max = streams.len();
@@ -152,6 +204,7 @@ pub(super) fn assemble(
     let mut gateways = Vec::new();
     let (mut from_gateways, mut to_gateways) = (Vec::new(), Vec::new());
     let (mut authenticators, mut replayers, mut logs) = (Vec::new(), Vec::new(), Vec::new());
+    let mut audits = Vec::new();
     for (number, (transport, peers)) in opened.transports.into_iter().zip(peers).enumerate() {
         let credentials = dictionary.credentials(config);
         let (gateway, around) = common.gateway(number, transport, peers, &mut streams, credentials);
@@ -161,6 +214,7 @@ pub(super) fn assemble(
         authenticators.push(around.authenticator);
         replayers.push(around.replayer);
         logs.push(around.log);
+        audits.extend(around.audit);
     }
     let outlets = Outlets { book: to_book, journal: to_journal };
     let risk = RiskAgent::new(risk, from_gateways, feedback_rx, outlets);
@@ -170,6 +224,9 @@ pub(super) fn assemble(
     let journal = JournalDuty::new(writer, failure.clone(), durable.clone(), &counters, awaited);
     let agents = start_agents(config, clock, gateways, risk, book, &durable, &counters);
     let stop_replays = common.stop_replays.clone();
+    let auditor = common
+        .auditor(audits)?
+        .map(|writer| Worker::start("mr-audit", None, IdleStrategy::Yield, writer));
     Ok(Segment {
         addresses: opened.addresses,
         transport: opened.name,
@@ -183,6 +240,7 @@ pub(super) fn assemble(
         replayers: helpers("mr-replay", replayers),
         stop_replays,
         logs: helpers("mr-log", logs),
+        auditor,
         recovered_commands,
         _lock: lock,
     })

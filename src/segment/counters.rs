@@ -3,8 +3,15 @@
 use crate::{gateway, net};
 
 /// What belongs to the segment as a whole.
-const OWN: [&str; 5] =
-    ["risk.sequenced", "risk.rejected", "risk.ignored", "risk.open_orders", "journal.durable"];
+const OWN: [&str; 7] = [
+    "risk.sequenced",
+    "risk.rejected",
+    "risk.ignored",
+    "risk.open_orders",
+    "journal.durable",
+    "audit.written",
+    "audit.lost",
+];
 
 /// What stands before the counters of a gateway and of its transport: `gateway` and `net`, with
 /// its number from the second on.

@@ -76,6 +76,7 @@ pub struct Segment {
     replayers: Vec<Worker<Replayer>>,
     stop_replays: Arc<AtomicBool>,
     logs: Vec<Worker<LogDuty>>,
+    auditor: Option<Worker<crate::audit::Writer>>,
     recovered_commands: u64,
     _lock: DirectoryLock,
 }

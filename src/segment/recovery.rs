@@ -54,6 +54,8 @@ pub struct Recovered {
     /// Every user's stream.
     pub streams: Vec<Stream>,
     voices: Vec<Voice>,
+    /// What new users were told at this start, as packets.
+    greetings: Vec<(UserId, Vec<u8>)>,
     /// Where the journal ends; `None` if there is none yet.
     pub tail: Option<Tail>,
     header: Option<([u8; 10], u64)>,
@@ -191,7 +193,8 @@ pub fn recover(dir: &Path, config: &Config) -> Result<Recovered, SegmentError> {
     let header = reader.header().map(|header| (header.session, header.begun_ns.get()));
     let tail = header.map(|_| reader.tail());
     let Machine { risk, book, dictionary } = machine;
-    Ok(Recovered { risk, book, dictionary, streams, voices, tail, header })
+    let greetings = Vec::new();
+    Ok(Recovered { risk, book, dictionary, streams, voices, greetings, tail, header })
 }
 
 /// Makes any user's stream again from the journal in `dir`, on whatever thread asks. Reads no
@@ -253,7 +256,12 @@ impl Recovered {
             while self.risk.firms() < self.dictionary.firms.len() {
                 self.risk.set_limits(FirmId(self.risk.firms() as u16), Limits::NONE);
             }
-            let mut message = into_streams(&mut self.streams, window);
+            let (streams, greetings) = (&mut self.streams, &mut self.greetings);
+            let mut into_streams = into_streams(streams, window);
+            let mut message = |user: UserId, seq: SeqNum, packet: &[u8]| {
+                into_streams(user, seq, packet);
+                greetings.push((user, packet.to_vec()));
+            };
             let mut reports = reports(&mut message);
             reports.outlet.voices = std::mem::take(&mut self.voices);
             reports.outlet.learn(&self.dictionary);
@@ -333,6 +341,11 @@ impl Recovered {
         Ok(())
     }
 
+    /// What new users were told at this start, for the audit file.
+    pub(super) fn greetings(&mut self) -> Vec<(UserId, Vec<u8>)> {
+        std::mem::take(&mut self.greetings)
+    }
+
     /// Every user's stream and voice.
     pub(super) fn outbounds(&mut self) -> Vec<Outbound> {
         let streams = std::mem::take(&mut self.streams);
@@ -356,6 +369,7 @@ impl Recovered {
             dictionary: std::mem::take(&mut self.dictionary),
             streams: std::mem::take(&mut self.streams),
             voices: std::mem::take(&mut self.voices),
+            greetings: std::mem::take(&mut self.greetings),
             tail: self.tail,
             header: self.header,
         }

@@ -57,6 +57,9 @@ impl Segment {
         self.authenticators.into_iter().for_each(|helper| drop(helper.join()));
         self.replayers.into_iter().for_each(|helper| drop(helper.join()));
         self.logs.into_iter().for_each(|helper| drop(helper.join()));
+        if let Some(auditor) = self.auditor {
+            auditor.join().finish();
+        }
         let streams = streams(&inline);
         Stopped {
             state_hash: state_hash(&inline.book.agent.book, &inline.risk.agent.risk, &streams),

@@ -2,6 +2,7 @@
 //! Runs on another transport with `MILLRACE_TEST_TRANSPORT`.
 
 mod abuse;
+mod audit;
 #[path = "../common/mod.rs"]
 mod common;
 mod orders;

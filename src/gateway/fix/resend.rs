@@ -1,6 +1,7 @@
 //! Messages that the peer asks for again (FIX 4.4 volume 2, "Resend Request"): application messages
 //! and Rejects come with PossDupFlag, everything else becomes gap fills.
 
+use crate::audit::Direction;
 use crate::net::{Close, ConnId, Transport};
 use crate::order::{UnixNanos, UserId};
 use crate::wire::fix::dictionary::is_session_type;
@@ -170,7 +171,13 @@ impl State {
         let now_ns = self.now_ns;
         let user = self.conn_mut(id)?.user?;
         let mut scanner = self.scanner.take().unwrap_or_default();
+        let before = resend.ready.len();
         let done = self.take_ready(id, user, resend, &mut scanner, now_ns);
+        let mut bytes = &resend.ready[before..];
+        while let Scan::Message(length) = scanner.scan(bytes) {
+            self.tap.put(Direction::Out, Some(user), now_ns, &bytes[..length]);
+            bytes = &bytes[length..];
+        }
         self.scanner = Some(scanner);
         done
     }

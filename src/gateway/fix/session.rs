@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::audit::Direction;
 use crate::net::{Close, ConnId};
 use crate::order::{Command, CommandKind, UnixNanos, UserId, carry};
 use crate::runtime::Record;
@@ -10,8 +11,8 @@ use crate::wire::Protocol;
 use crate::wire::fix::Version;
 use crate::wire::fix::dictionary::Refused;
 use crate::wire::fix::scan::{Message, Scan, Scanner};
-use crate::wire::fix::tag;
 use crate::wire::fix::value::number;
+use crate::wire::fix::{SOH, msg_type, tag};
 
 use super::super::auth::AuthRequest;
 use super::super::conn::Source;
@@ -116,17 +117,35 @@ impl State {
                 Scan::Incomplete => break,
                 Scan::Garbled(why, length) => {
                     self.counters.messages_garbled.add(1);
+                    self.audit_in(id, &bytes[done..done + length], true);
                     self.record(tell_garbled, [id.index.into(), why as u64, length as u64, 0]);
                     done += length;
                 }
                 Scan::Message(length) => {
                     self.counters.messages_in.add(1);
-                    self.fix_message(id, &scanner.message(&bytes[done..done + length]))?;
+                    let message = scanner.message(&bytes[done..done + length]);
+                    self.audit_in(id, message.bytes(), message.msg_type() == msg_type::LOGON);
+                    self.fix_message(id, &message)?;
                     done += length;
                 }
             }
         }
         Ok(done)
+    }
+
+    /// Leaves a message for the audit file, without the password that it `may_hold`.
+    #[inline]
+    fn audit_in(&mut self, id: ConnId, bytes: &[u8], may_hold: bool) {
+        if !self.tap.is_on() {
+            return;
+        }
+        let user = self.conn_mut(id).and_then(|conn| conn.user);
+        if !may_hold && user.is_some() {
+            return self.tap.put(Direction::In, user, self.now_ns, bytes);
+        }
+        let mut masked = bytes.to_vec();
+        mask_password(&mut masked);
+        self.tap.put(Direction::In, user, self.now_ns, &masked);
     }
 
     fn fix_message(&mut self, id: ConnId, message: &Message<'_>) -> Result<(), Close> {
@@ -454,6 +473,18 @@ impl State {
     /// Whether a connection's protocol is FIX.
     pub(in crate::gateway) fn is_fix(&mut self, id: ConnId) -> bool {
         self.conn_mut(id).is_some_and(|conn| matches!(conn.protocol, Protocol::Fix(_)))
+    }
+}
+
+/// Writes stars over the values of Password (554).
+fn mask_password(bytes: &mut [u8]) {
+    const TAG: &[u8] = b"554=";
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(TAG.len()).position(|window| window == TAG) {
+        let start = at + found + TAG.len();
+        let length = bytes[start..].iter().position(|byte| *byte == SOH);
+        at = length.map_or(bytes.len(), |length| start + length);
+        bytes[start..at].fill(b'*');
     }
 }
 

@@ -39,10 +39,16 @@ macro_rules! tags {
         pub mod tag {
             $(pub const $name: u32 = $number;)*
 
-            /// The name of a tag, as far as it is used here.
-            pub fn name(tag: u32) -> Option<&'static str> {
+            /// The name of a tag as the specification writes it, as far as it is used here.
+            pub fn name(tag: u32) -> Option<String> {
                 const NAMES: &[(u32, &str)] = &[$(($number, stringify!($name))),*];
-                NAMES.iter().find(|(number, _)| *number == tag).map(|(_, name)| *name)
+                let (_, name) = NAMES.iter().find(|(number, _)| *number == tag)?;
+                let word = |word: &str| match word {
+                    "ID" => "ID".to_owned(),
+                    "IDS" => "IDs".to_owned(),
+                    word => word[..1].to_owned() + &word[1..].to_ascii_lowercase(),
+                };
+                Some(name.split('_').map(word).collect())
             }
         }
     };
@@ -71,6 +77,8 @@ tags! {
     ORDER_CAPACITY = 528, USERNAME = 553, PASSWORD = 554, ACCOUNT_TYPE = 581,
     ORD_STATUS_REQ_ID = 790, LAST_MSG_SEQ_NUM_PROCESSED = 369, ON_BEHALF_OF_SENDING_TIME = 370,
     RAW_DATA_LENGTH = 95, RAW_DATA = 96, SIGNATURE_LENGTH = 93, SIGNATURE = 89,
+    SECONDARY_EXEC_ID = 527, EXEC_RESTATEMENT_REASON = 378, LAST_LIQUIDITY_IND = 851,
+    PARTY_SUB_ID = 523, PARTY_SUB_ID_TYPE = 803,
     ALLOC_QTY = 80, NO_ALLOCS = 78, ALLOC_ACCOUNT = 79,
 }
 
@@ -93,4 +101,27 @@ pub mod msg_type {
     pub const BUSINESS_MESSAGE_REJECT: &[u8] = b"j";
     pub const ORDER_MASS_CANCEL_REQUEST: &[u8] = b"q";
     pub const ORDER_MASS_CANCEL_REPORT: &[u8] = b"r";
+
+    /// The name of a type, as far as it is used here.
+    pub fn name(msg_type: &[u8]) -> Option<&'static str> {
+        Some(match msg_type {
+            HEARTBEAT => "Heartbeat",
+            TEST_REQUEST => "TestRequest",
+            RESEND_REQUEST => "ResendRequest",
+            REJECT => "Reject",
+            SEQUENCE_RESET => "SequenceReset",
+            LOGOUT => "Logout",
+            EXECUTION_REPORT => "ExecutionReport",
+            ORDER_CANCEL_REJECT => "OrderCancelReject",
+            LOGON => "Logon",
+            NEW_ORDER_SINGLE => "NewOrderSingle",
+            ORDER_CANCEL_REQUEST => "OrderCancelRequest",
+            ORDER_CANCEL_REPLACE_REQUEST => "OrderCancelReplaceRequest",
+            ORDER_STATUS_REQUEST => "OrderStatusRequest",
+            BUSINESS_MESSAGE_REJECT => "BusinessMessageReject",
+            ORDER_MASS_CANCEL_REQUEST => "OrderMassCancelRequest",
+            ORDER_MASS_CANCEL_REPORT => "OrderMassCancelReport",
+            _ => return None,
+        })
+    }
 }

@@ -9,8 +9,8 @@ use super::{SOH, tag};
 
 /// Fields of the longest message that is read.
 pub const FIELDS_MAX: usize = 512;
-/// Bytes of the longest message that is read.
-pub const MESSAGE_BYTES_MAX: usize = 8 << 10;
+/// Bytes of the longest message that is read: as many as a transport may keep for the next read.
+pub const MESSAGE_BYTES_MAX: usize = 4 << 10;
 /// `8=FIX.x.y|9=`
 const PREFIX_BYTES: usize = 12;
 /// `10=nnn|`

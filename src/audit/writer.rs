@@ -1,0 +1,228 @@
+//! The helper thread: from the rings into files.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::order::{UnixNanos, UserId};
+use crate::ring::Consumer;
+use crate::runtime::{Counter, Duty};
+use crate::wire::fix::value::Timestamps;
+
+use super::file;
+use super::tap::Slot;
+
+/// Bytes gathered before they are written.
+const BUFFER_BYTES: usize = 256 << 10;
+/// Slots taken in one turn.
+const SLOTS_MAX: usize = 4096;
+/// After an error, nothing is tried for this long.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Users as the file names them: CompIDs of those who speak FIX, login names of the others; and
+/// what each speaks.
+pub type Names = Vec<(String, &'static str)>;
+
+/// Writes what comes out of the rings.
+pub struct Writer {
+    rings: Vec<Consumer<Slot>>,
+    names: Names,
+    dir: PathBuf,
+    bytes_max: u64,
+    file: Option<Open>,
+    times: Timestamps,
+    buffer: Vec<u8>,
+    message: Vec<u8>,
+    written: Counter,
+    dropped: Counter,
+    closing: Vec<JoinHandle<()>>,
+    failed: bool,
+}
+
+struct Open {
+    file: File,
+    path: PathBuf,
+    day: [u8; 8],
+    bytes: u64,
+}
+
+impl Writer {
+    /// Into a directory, which is made; files end at about `bytes_max`. What an earlier process
+    /// left uncompressed is compressed now.
+    pub fn new(
+        dir: &Path,
+        bytes_max: u64,
+        rings: Vec<Consumer<Slot>>,
+        names: Names,
+        written: Counter,
+        dropped: Counter,
+    ) -> io::Result<Writer> {
+        std::fs::create_dir_all(dir)?;
+        let mut writer = Writer {
+            rings,
+            names,
+            dir: dir.to_owned(),
+            bytes_max,
+            file: None,
+            times: Timestamps::default(),
+            buffer: Vec::with_capacity(BUFFER_BYTES + 8192),
+            message: Vec::with_capacity(4096),
+            written,
+            dropped,
+            closing: vec![],
+            failed: false,
+        };
+        for old in
+            file::list(dir)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "log"))
+        {
+            writer.close(old);
+        }
+        Ok(writer)
+    }
+
+    /// Takes what there is. Returns how many slots that were.
+    fn take(&mut self) -> usize {
+        let mut taken = 0;
+        for at in 0..self.rings.len() {
+            for _ in 0..SLOTS_MAX {
+                let Some(slot) = self.rings[at].pop() else { break };
+                taken += 1;
+                self.message.extend_from_slice(&slot.bytes[..slot.len.into()]);
+                if !slot.more {
+                    self.record(&slot);
+                }
+            }
+        }
+        if !self.buffer.is_empty() {
+            self.write();
+        }
+        taken
+    }
+
+    /// One message is whole.
+    fn record(&mut self, slot: &Slot) {
+        let mut day = [0; 8];
+        day.copy_from_slice(&self.times.text(slot.time_ns)[..8]);
+        if self.file.as_ref().is_some_and(|open| open.day != day || open.bytes >= self.bytes_max) {
+            self.write();
+            if let Some(open) = self.file.take() {
+                self.close(open.path);
+            }
+        }
+        if self.file.is_none() {
+            self.open(day);
+        }
+        let before = self.buffer.len();
+        self.put_head(slot.time_ns, slot.user, slot.direction.name());
+        self.buffer.extend_from_slice(&self.message);
+        self.buffer.push(b'\n');
+        self.message.clear();
+        let more = (self.buffer.len() - before) as u64;
+        match &mut self.file {
+            Some(open) => {
+                open.bytes += more;
+                self.written.add(1);
+            }
+            None => {
+                self.buffer.truncate(before);
+                self.dropped.add(1);
+            }
+        }
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.write();
+        }
+    }
+
+    fn put_head(&mut self, time_ns: UnixNanos, user: UserId, direction: &str) {
+        let text = self.times.text(time_ns);
+        let part = |from: usize, to: usize| std::str::from_utf8(&text[from..to]).unwrap_or("");
+        let (name, protocol) =
+            self.names.get(user.index()).map_or(("-", "-"), |(name, of)| (name.as_str(), *of));
+        // Writing to a vector does not fail.
+        let _ = writeln!(
+            self.buffer,
+            "{}-{}-{}T{}.{:09}Z {name} {direction} {protocol} {}",
+            part(0, 4),
+            part(4, 6),
+            part(6, 8),
+            part(9, 17),
+            time_ns % 1_000_000_000,
+            self.message.len()
+        );
+    }
+
+    fn open(&mut self, day: [u8; 8]) {
+        let text = String::from_utf8_lossy(&day).into_owned();
+        let opened = file::next_number(&self.dir, &text).and_then(|number| {
+            let path = self.dir.join(file::name_of(&text, number));
+            let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+            Ok(Open { file, path, day, bytes: 0 })
+        });
+        match opened {
+            Ok(open) => {
+                self.file = Some(open);
+                self.failed = false;
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn write(&mut self) {
+        let Some(open) = &mut self.file else {
+            self.buffer.clear();
+            return;
+        };
+        let result = open.file.write_all(&self.buffer);
+        self.buffer.clear();
+        if let Err(error) = result {
+            self.file = None;
+            self.fail(&error);
+        }
+    }
+
+    /// Says once that nothing can be written, and goes on trying: an audit file that cannot be
+    /// written is told of, and does not stop trading.
+    fn fail(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.failed, true) {
+            tracing::error!(%error, dir = %self.dir.display(), "the audit file cannot be written");
+        }
+        std::thread::sleep(RETRY);
+    }
+
+    /// Has a file compressed on a thread of its own: it may take longer than the ring waits.
+    fn close(&mut self, path: PathBuf) {
+        self.closing.retain(|thread| !thread.is_finished());
+        let work = move || {
+            if let Err(error) = file::compress(&path) {
+                tracing::warn!(%error, file = %path.display(), "an audit file is not compressed");
+            }
+        };
+        match std::thread::Builder::new().name("mr-audit-zstd".into()).spawn(work) {
+            Ok(thread) => self.closing.push(thread),
+            Err(error) => tracing::warn!(%error, "no thread to compress an audit file"),
+        }
+    }
+
+    /// Ends: takes what is left, and closes the file.
+    pub fn finish(mut self) {
+        self.take();
+        if let Some(open) = self.file.take() {
+            self.close(open.path);
+        }
+        for thread in self.closing.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Duty for Writer {
+    fn poll(&mut self) -> usize {
+        let taken = self.take();
+        if taken == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        taken
+    }
+}
