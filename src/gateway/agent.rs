@@ -150,6 +150,7 @@ impl<T: Transport> Gateway<T> {
             counters: GatewayCounters::new(&setup.counters, &setup.counter_prefixes[0]),
             peers: setup.peers,
             tap: setup.tap,
+            stopping: false,
         };
         Gateway {
             transport,
@@ -389,6 +390,7 @@ impl<T: Transport> Gateway<T> {
             }
         }
         self.state.disconnect_users();
+        self.state.stopping = true;
         (0..self.state.users.len()).for_each(|user| self.state.say_goodbye(UserId(user as u16)));
     }
 

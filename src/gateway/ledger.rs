@@ -3,8 +3,9 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-/// Entries of a piece of the ledger: it grows by as many at once.
-const PIECE: usize = 1024;
+/// Entries of a piece of the ledger: it grows by as many at once. Memory is asked for a piece at a
+/// time and touched an entry at a time, so that a user who never has so many costs address space.
+const PIECE: usize = 65_536;
 
 /// What a ledger keeps of an order.
 pub trait Entry: Clone {
@@ -16,7 +17,7 @@ pub trait Entry: Clone {
 
 /// Entries by number, from 1 without gaps, and by name.
 pub struct Ledger<E> {
-    pieces: Vec<Box<[E]>>,
+    pieces: Vec<Vec<E>>,
     last: u32,
     /// Part of the name's hash, and the number; 0 is empty.
     table: Vec<(u32, u32)>,
@@ -28,16 +29,12 @@ impl<E: Entry> Ledger<E> {
     /// With room for as many as one piece has.
     pub fn new() -> Ledger<E> {
         Ledger {
-            pieces: vec![Ledger::piece()],
+            pieces: vec![Vec::with_capacity(PIECE)],
             last: 0,
             table: vec![(0, 0); 2 * PIECE],
             named: 0,
             hasher: RandomState::new(),
         }
-    }
-
-    fn piece() -> Box<[E]> {
-        vec![E::empty(); PIECE].into_boxed_slice()
     }
 
     /// The last number that was given.
@@ -64,14 +61,21 @@ impl<E: Entry> Ledger<E> {
     pub fn put(&mut self, number: u32, entry: E, found: bool) {
         debug_assert!(number > 0);
         let at = number as usize - 1;
-        while at / PIECE >= self.pieces.len() {
-            self.pieces.push(Ledger::piece());
+        while self.last < number {
+            self.push(E::empty());
         }
-        self.last = self.last.max(number);
         self.pieces[at / PIECE][at % PIECE] = entry;
         if found {
             self.index(number);
         }
+    }
+
+    fn push(&mut self, entry: E) {
+        if self.last as usize == self.pieces.len() * PIECE {
+            self.pieces.push(Vec::with_capacity(PIECE));
+        }
+        self.pieces.last_mut().expect("there is always one").push(entry);
+        self.last += 1;
     }
 
     /// The number of a name.

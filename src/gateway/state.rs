@@ -103,6 +103,8 @@ pub(super) struct State {
     pub counters: GatewayCounters,
     pub peers: Peers,
     pub tap: Tap,
+    /// The gateway ends: what lost sessions mean was asked for already.
+    pub stopping: bool,
     /// Connections with something to send that is not their user's stream.
     pub to_flush: Vec<ConnId>,
     /// Users whose stream has something new to send.
@@ -350,7 +352,7 @@ impl Handler for State {
         if let Some(user) = user {
             let state = &mut self.users[user.index()];
             state.conn = None;
-            if state.setup.cancel_on_disconnect {
+            if state.setup.cancel_on_disconnect && !self.stopping {
                 self.to_disconnect.push(user);
             }
         }

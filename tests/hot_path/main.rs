@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::transport::{self, on_server};
 use common::{Scratch, config, config_text};
-use measure::{PingPong, count_system_calls, counted_config};
+use measure::{FixPingPong, PingPong, count_system_calls, counted_config};
 use millrace::client::playground::Carrier;
 use millrace::segment::Segment;
 
@@ -41,6 +41,22 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// The same with a FIX session.
+fn with_fix(text: &str) -> String {
+    let more = r#"
+[[port]]
+protocol = "fix44"
+listen = "127.0.0.1:0"
+[[user]]
+name = "FIX1"
+password = "secret"
+firm = "BBB"
+fix_comp_id = "CLIENT1"
+[[symbol]]
+"#;
+    text.replacen("[[symbol]]\n", more, 1)
+}
+
 /// Every thread of the process counts, journal and helpers too; both topologies, both kinds of
 /// acknowledgement; on other transports with `MILLRACE_TEST_TRANSPORT`. One test, because nothing else may run beside it.
 #[test]
@@ -50,7 +66,7 @@ fn an_order_allocates_nothing_and_makes_two_system_calls() {
     {
         let scratch = Scratch::new();
         let gateway = format!("topology = \"{topology}\"\nack = \"{ack}\"");
-        let config = config(&scratch.0, &config_text(&gateway, ""));
+        let config = config(&scratch.0, &with_fix(&config_text(&gateway, "")));
         let segment = on_server(|| Segment::start(&config)).unwrap();
         let mut session = PingPong::new(segment.addresses()[0], "ALICE", 3_000);
         session.run(1_000);
@@ -58,6 +74,12 @@ fn an_order_allocates_nothing_and_makes_two_system_calls() {
         session.run(2_000);
         let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
         assert_eq!(allocated, 0, "{topology}, {ack}: allocations for 2000 orders");
+        let mut session = FixPingPong::new(segment.addresses()[1], "CLIENT1", 3_000);
+        session.run(1_000);
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        session.run(2_000);
+        let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        assert_eq!(allocated, 0, "{topology}, {ack}: allocations for 2000 FIX orders");
         segment.stop();
     }
 

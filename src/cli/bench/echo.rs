@@ -114,8 +114,47 @@ pub(super) fn read(mut stream: &TcpStream, bytes: &mut [u8]) -> std::io::Result<
     Ok(())
 }
 
-/// Kernel sockets at both ends.
+/// Kernel sockets at both ends, an order's packet there and back.
 pub(super) fn kernel(plan: &Plan, place: &Place<'_>) -> Measured {
+    let (_server, stream) = kernel_server(plan, place, |_, count| count)?;
+    round_trips(plan, |message, answer| {
+        (&stream).write_all(message)?;
+        read(&stream, answer)
+    })
+}
+
+/// Kernel sockets at both ends, requests and answers of these many bytes.
+pub(super) fn sized(plan: &Plan, place: &Place<'_>, request: usize, answer: usize) -> Measured {
+    let (_server, stream) = kernel_server(plan, place, move |seen, count| {
+        *seen += count;
+        let whole = *seen / request;
+        *seen %= request;
+        whole * answer
+    })?;
+    let times_ns = on_core(plan.cores[1], || -> std::io::Result<_> {
+        let mut times_ns = histogram();
+        let (message, mut answered) = (vec![7; request], vec![0; answer]);
+        for n in 0..plan.warm_up() + plan.round_trips {
+            let started = Instant::now();
+            (&stream).write_all(&message)?;
+            read(&stream, &mut answered)?;
+            let elapsed = started.elapsed().as_nanos() as u64;
+            if n >= plan.warm_up() {
+                times_ns.saturating_record(elapsed);
+            }
+        }
+        Ok(times_ns)
+    })?;
+    Ok(Figures { times_ns, driver_calls: None })
+}
+
+/// A spinning server that answers every read with as many bytes as `answer` says, given what it
+/// remembers and how many came; and a client of it.
+fn kernel_server(
+    plan: &Plan,
+    place: &Place<'_>,
+    answer: impl Fn(&mut usize, usize) -> usize + Send + 'static,
+) -> Result<(Server, TcpStream), Box<dyn std::error::Error>> {
     let ip = match place {
         Place::Loopback => "127.0.0.1",
         Place::Veth(_) => ADDRESS,
@@ -123,8 +162,9 @@ pub(super) fn kernel(plan: &Plan, place: &Place<'_>) -> Measured {
     let listener = place.on_server(|| TcpListener::bind((ip, 0)))??;
     let to = listener.local_addr()?;
     listener.set_nonblocking(true)?;
-    let _server = Server::start(plan.cores[0], move |stop| {
+    let server = Server::start(plan.cores[0], move |stop| {
         let mut buffer = [0; 4096];
+        let mut seen = 0;
         let mut stream: Option<TcpStream> = None;
         while !stop.load(Ordering::Relaxed) {
             let Some(stream) = &mut stream else {
@@ -136,16 +176,16 @@ pub(super) fn kernel(plan: &Plan, place: &Place<'_>) -> Measured {
                 continue;
             };
             match stream.read(&mut buffer) {
-                Ok(count) => drop(stream.write_all(&buffer[..count])),
+                Ok(count) => match answer(&mut seen, count) {
+                    0 => {}
+                    bytes => drop(stream.write_all(&buffer[..bytes])),
+                },
                 Err(_) => std::hint::spin_loop(),
             }
         }
     });
     let stream = place.on_client(|| connect(to))??;
-    round_trips(plan, |message, answer| {
-        (&stream).write_all(message)?;
-        read(&stream, answer)
-    })
+    Ok((server, stream))
 }
 
 /// A driver that a floor is laid on, and the address it answers at.

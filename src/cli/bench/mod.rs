@@ -1,6 +1,7 @@
 //! `millrace bench`
 
 mod echo;
+mod fix;
 mod orders;
 mod wire;
 

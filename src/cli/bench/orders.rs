@@ -17,34 +17,42 @@ use crate::wire::soupbin::{self, kind};
 const ACCEPTED_BYTES: usize = 3 + 64;
 const LOGIN_ACCEPTED_BYTES: usize = 33;
 
-fn configuration(plan: &Plan, place: &Place<'_>, carrier: &Carrier) -> Result<String, String> {
+/// The built-in configuration, for one order at a time as fast as it goes.
+pub(super) fn bench_text(plan: &Plan) -> String {
     let more = format!(
         "ack = \"sequenced\"\nidle = \"spin\"\ncores = [{}]\nmax_orders = 524288",
         plan.cores[0]
     );
-    let text = BUILT_IN
-        .replace("127.0.0.1:7001", "127.0.0.1:0")
-        .replace("ack = \"journaled\"", &more)
-        .replace(
-            "price_collar_bps = 0",
-            "price_collar_bps = 0\nmax_messages_per_second = 1000000\nmax_position = 1000000000",
-        );
-    match place {
-        Place::Loopback => Ok(text),
-        Place::Veth(_) => {
-            let hash = crate::gateway::hash_password("secret", false).map_err(|e| e.to_string())?;
-            Ok(adapt(&text, carrier, &hash))
-        }
-    }
+    BUILT_IN.replace("127.0.0.1:7001", "127.0.0.1:0").replace("ack = \"journaled\"", &more).replace(
+        "price_collar_bps = 0",
+        "price_collar_bps = 0\nmax_messages_per_second = 1000000\nmax_position = 1000000000",
+    )
 }
 
 /// Orders that rest far apart and are never cancelled: each is entered and accepted.
 pub(super) fn measure(plan: &Plan, place: &Place<'_>, carrier: &Carrier) -> Measured {
+    run_segment(&bench_text(plan), place, carrier, |segment| trade(plan, segment))
+}
+
+/// Starts a gateway where it belongs, and has a client of it measured.
+pub(super) fn run_segment(
+    text: &str,
+    place: &Place<'_>,
+    carrier: &Carrier,
+    measure: impl FnOnce(&Segment) -> Measured,
+) -> Measured {
+    let text = match place {
+        Place::Loopback => text.to_owned(),
+        Place::Veth(_) => {
+            let hash = crate::gateway::hash_password("secret", false)?;
+            adapt(text, carrier, &hash)
+        }
+    };
     let dir = std::env::temp_dir().join(format!("millrace-bench-{}", std::process::id()));
-    let mut config = Config::parse(&configuration(plan, place, carrier)?, "bench")?;
+    let mut config = Config::parse(&text, "bench")?;
     config.gateway.data_dir = dir.clone();
     let segment = place.on_server(|| Segment::start(&config))??;
-    let figures = place.on_client(|| trade(plan, &segment));
+    let figures = place.on_client(|| measure(&segment));
     segment.stop();
     let _ = std::fs::remove_dir_all(&dir);
     figures?

@@ -5,12 +5,15 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::super::Outcome;
-use super::{echo, orders};
+use super::{echo, fix, orders};
 use crate::client::playground::{Carrier, Playground};
 use crate::runtime::{allowed_cores, signals};
 
 /// Order to Accepted, one client, one order at a time, inline topology, `ack = "sequenced"`: next
 /// to a raw echo of 52 bytes in the same run. Both sides spin.
+///
+/// FIX is measured on loopback too, next to an echo that answers as many bytes as come with as many
+/// as an ExecutionReport has.
 ///
 /// Kernel sockets are measured on loopback. Drivers are measured between two network namespaces
 /// joined by a veth pair, which needs root: kernel sockets there too, in turn.
@@ -35,6 +38,8 @@ pub struct Arguments {
 enum Which {
     /// Kernel sockets on loopback.
     Kernel,
+    /// FIX 4.4, kernel sockets on loopback.
+    Fix,
     /// AF_XDP on veth, and kernel sockets there.
     AfXdp,
     /// DPDK with its driver for AF_XDP sockets on veth, and kernel sockets there.
@@ -126,6 +131,10 @@ fn measure(arguments: &Arguments, cores: [usize; 2]) -> Outcome {
         let place = Place::Loopback;
         table("loopback", kernel_rows(&place), arguments, &plan)?;
     }
+    if wanted(Which::Fix) {
+        let place = Place::Loopback;
+        table("FIX 4.4, loopback", fix_rows(&place), arguments, &plan)?;
+    }
     if wanted(Which::AfXdp) {
         let carrier = Carrier::AfXdp(vec![0]);
         on_veth::<echo::OnAfXdp>("af_xdp", &carrier, arguments, &plan)?;
@@ -142,6 +151,17 @@ fn kernel_rows<'a>(place: &'a Place<'a>) -> Vec<Row<'a>> {
         Row::new("TCP echo, kernel", None, |plan| echo::kernel(plan, place)),
         Row::new("order to Accepted, kernel", Some((0, 1.25)), |plan| {
             orders::measure(plan, place, &Carrier::Kernel)
+        }),
+    ]
+}
+
+fn fix_rows<'a>(place: &'a Place<'a>) -> Vec<Row<'a>> {
+    vec![
+        Row::new("TCP echo, same sizes", None, |plan| {
+            echo::sized(plan, place, fix::ORDER_BYTES, fix::REPORT_BYTES)
+        }),
+        Row::new("order to ExecutionReport", Some((0, 1.4)), |plan| {
+            fix::measure(plan, place, &Carrier::Kernel)
         }),
     ]
 }
