@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::types::{Config, Protocol, TransportKind, User};
+use super::types::{Config, Protocol, Topology, TransportKind, User};
 use super::{BUILT_IN, ConfigError};
 
 /// Users of the built-in configuration, whose password is public.
@@ -91,6 +91,12 @@ fn check_gateway(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErr
             let what = format!("{key} = {value} must be a power of two, such as {near}");
             return checker.fail(spanned.span(), what);
         }
+    }
+    let spanned = &gateway.fix_parsers;
+    between((*spanned.get_ref()).into(), 0, 16, spanned.span(), "fix_parsers")?;
+    if *spanned.get_ref() > 0 && gateway.topology == Topology::Inline {
+        let what = "fix_parsers are threads of their own: they need topology = \"pipeline\"";
+        return checker.fail(spanned.span(), what);
     }
     let spanned = &gateway.audit_file_bytes;
     between(*spanned.get_ref(), 64 << 10, 1 << 40, spanned.span(), "audit_file_bytes")

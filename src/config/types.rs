@@ -221,6 +221,8 @@ pub struct Gateway {
     pub stream_window_bytes: Spanned<usize>,
     /// FIX: the gateway's CompID.
     pub fix_comp_id: Spanned<String>,
+    /// FIX: agents that parse for each queue; 0 has the gateway's own do it.
+    pub fix_parsers: Spanned<u8>,
     /// What happens when the audit file's writer does not keep up.
     pub audit: Audit,
     /// Where audit files lie; `audit` in `data_dir` unless given.
@@ -244,6 +246,7 @@ impl Default for Gateway {
             ring_capacity: Spanned::new(0..0, 8_192),
             stream_window_bytes: Spanned::new(0..0, 4 << 20),
             fix_comp_id: Spanned::new(0..0, "MILLRACE".to_owned()),
+            fix_parsers: Spanned::new(0..0, 0),
             audit: Audit::DropAndCount,
             audit_dir: None,
             audit_file_bytes: Spanned::new(0..0, 256 << 20),

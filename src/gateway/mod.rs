@@ -14,6 +14,7 @@ mod ledger;
 mod login;
 mod ouch42;
 mod ouch5;
+mod relay;
 mod replay;
 mod state;
 mod symbols;
@@ -27,6 +28,7 @@ pub use auth::{
 };
 pub use fix::COMP_ID_MAX;
 pub use home::Peers;
+pub use relay::{Back, Ends as RelayEnds, Front, PARCELS, Parcel};
 pub use replay::{Chunk, RegenerateStream, ReplayRequest, Replayer};
 pub use symbols::{Directory, Names};
 pub use voice::{Outbound, Page, Voice};

@@ -2,11 +2,12 @@
 
 use std::net::{SocketAddr, SocketAddrV4};
 
-use super::memory::frame_memory;
+use super::memory::{frame_memory, ring};
 use super::{SegmentError, system};
 #[cfg(feature = "dpdk")]
 use crate::config;
 use crate::config::{AfXdpMode, Config, TransportKind};
+use crate::gateway::{Back, Front, PARCELS, Parcel, RelayEnds};
 use crate::net::af_xdp::{self, AfXdp, AfXdpSetup, Mode, ModeWanted};
 #[cfg(feature = "dpdk")]
 use crate::net::dpdk::{self, Dpdk};
@@ -16,8 +17,18 @@ use crate::net::tcp::{TcpSetup, TcpTransport};
 use crate::net::{Close, ConnId, Counts, Handler, Transport};
 use crate::runtime::{Capability, Counter, need_capabilities};
 
-/// Every transport there is. What a gateway does costs one predicted branch more.
+/// What a gateway has for a transport. What it does costs one predicted branch more.
 pub(super) enum AnyTransport {
+    /// A device's or the kernel's own.
+    Plain(Wire),
+    /// The same with the connections of the FIX ports handed on to parsers.
+    Front(Box<Front<Wire>>),
+    /// A parser's end of that.
+    Back(Back),
+}
+
+/// Every transport with a wire.
+pub(super) enum Wire {
     Kernel(KernelTransport),
     AfXdp(TcpTransport<AfXdp>),
     /// AF_XDP with `[faults]`.
@@ -50,6 +61,38 @@ pub(super) struct DeviceStatistics {
 
 /// Opens what the configuration asks for.
 pub(super) fn open(config: &Config) -> Result<Opened, SegmentError> {
+    let mut opened = open_wires(config)?;
+    let parsers = usize::from(*config.gateway.fix_parsers.get_ref());
+    if parsers > 0 {
+        opened.transports = with_parsers(config, opened.transports, parsers);
+    }
+    Ok(opened)
+}
+
+/// Has `parsers` agents parse for each wire. The wires come first.
+fn with_parsers(
+    config: &Config,
+    transports: Vec<AnyTransport>,
+    parsers: usize,
+) -> Vec<AnyTransport> {
+    let ports: Vec<bool> = config.ports.iter().map(|p| p.protocol.get_ref().is_fix()).collect();
+    let (mut fronts, mut backs) = (vec![], vec![]);
+    for transport in transports {
+        let AnyTransport::Plain(wire) = transport else { continue };
+        let mut ends = vec![];
+        for _ in 0..parsers {
+            let (to_back, from_front, _) = ring(PARCELS, Parcel::EMPTY);
+            let (to_front, from_back, _) = ring(PARCELS, Parcel::EMPTY);
+            ends.push(RelayEnds { out: to_back, inlet: from_back });
+            let own = RelayEnds { out: to_front, inlet: from_front };
+            backs.push(AnyTransport::Back(Back::new(own, wire.connections_max())));
+        }
+        fronts.push(AnyTransport::Front(Box::new(Front::new(wire, ports.clone(), ends))));
+    }
+    fronts.into_iter().chain(backs).collect()
+}
+
+fn open_wires(config: &Config) -> Result<Opened, SegmentError> {
     match config.gateway.transport.get_ref() {
         TransportKind::Kernel => open_kernel(config),
         TransportKind::AfXdp => open_af_xdp(config),
@@ -98,7 +141,7 @@ fn open_kernel(config: &Config) -> Result<Opened, SegmentError> {
     let transport = KernelTransport::listen(&addresses, connections_max(config))
         .map_err(system("open the ports".to_owned()))?;
     let addresses = transport.addresses().map_err(system("read the ports".to_owned()))?;
-    let transports = vec![AnyTransport::Kernel(transport)];
+    let transports = vec![AnyTransport::Plain(Wire::Kernel(transport))];
     let (name, statistics) = ("kernel".to_owned(), DeviceStatistics::default());
     Ok(Opened { transports, addresses, name, statistics })
 }
@@ -125,15 +168,15 @@ fn open_af_xdp(config: &Config) -> Result<Opened, SegmentError> {
     let opened = af_xdp::open(&setup, frame_memory)?;
     let tcp = tcp_setup(config, &opened.listen);
     let transport = |driver| match faults(config) {
-        None => AnyTransport::AfXdp(TcpTransport::new(driver, &tcp)),
+        None => Wire::AfXdp(TcpTransport::new(driver, &tcp)),
         Some(faults) => {
             let driver = FaultyDriver::new(driver, faults);
-            AnyTransport::FaultyAfXdp(TcpTransport::new(driver, &tcp))
+            Wire::FaultyAfXdp(TcpTransport::new(driver, &tcp))
         }
     };
     let name = format!("af_xdp {} {}", setup.interface, opened.mode);
     let addresses = opened.listen.into_iter().map(|at: SocketAddrV4| at.into()).collect();
-    let transports = opened.drivers.into_iter().map(transport).collect();
+    let transports = opened.drivers.into_iter().map(transport).map(AnyTransport::Plain).collect();
     Ok(Opened { transports, addresses, name, statistics: DeviceStatistics::default() })
 }
 
@@ -170,10 +213,10 @@ fn open_dpdk(config: &Config) -> Result<Opened, SegmentError> {
     let listen: Vec<SocketAddrV4> = chosen.collect();
     let tcp = tcp_setup(config, &listen);
     let transport = |driver| match faults(config) {
-        None => AnyTransport::Dpdk(TcpTransport::new(driver, &tcp)),
+        None => Wire::Dpdk(TcpTransport::new(driver, &tcp)),
         Some(faults) => {
             let driver = FaultyDriver::new(driver, faults);
-            AnyTransport::FaultyDpdk(TcpTransport::new(driver, &tcp))
+            Wire::FaultyDpdk(TcpTransport::new(driver, &tcp))
         }
     };
     let watch = opened.watch;
@@ -190,57 +233,77 @@ fn open_dpdk(config: &Config) -> Result<Opened, SegmentError> {
     };
     let name = format!("dpdk {} {}", setup.device, opened.name);
     let addresses = listen.into_iter().map(SocketAddr::from).collect();
-    let transports = opened.drivers.into_iter().map(transport).collect();
+    let transports = opened.drivers.into_iter().map(transport).map(AnyTransport::Plain).collect();
     Ok(Opened { transports, addresses, name, statistics })
+}
+
+macro_rules! each_wire {
+    ($transport:expr, $inner:ident => $call:expr) => {
+        match $transport {
+            Wire::Kernel($inner) => $call,
+            Wire::AfXdp($inner) => $call,
+            Wire::FaultyAfXdp($inner) => $call,
+            #[cfg(feature = "dpdk")]
+            Wire::Dpdk($inner) => $call,
+            #[cfg(feature = "dpdk")]
+            Wire::FaultyDpdk($inner) => $call,
+        }
+    };
 }
 
 macro_rules! each {
     ($transport:expr, $inner:ident => $call:expr) => {
         match $transport {
-            AnyTransport::Kernel($inner) => $call,
-            AnyTransport::AfXdp($inner) => $call,
-            AnyTransport::FaultyAfXdp($inner) => $call,
-            #[cfg(feature = "dpdk")]
-            AnyTransport::Dpdk($inner) => $call,
-            #[cfg(feature = "dpdk")]
-            AnyTransport::FaultyDpdk($inner) => $call,
+            AnyTransport::Plain($inner) => $call,
+            AnyTransport::Front($inner) => $call,
+            AnyTransport::Back($inner) => $call,
         }
     };
 }
 
+macro_rules! forward {
+    ($each:ident) => {
+    #[inline]
+        fn poll(&mut self, handler: &mut impl Handler, budget: usize, now_ns: u64) -> usize {
+            $each!(self, inner => inner.poll(handler, budget, now_ns))
+        }
+
+        #[inline]
+        fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Result<usize, Close> {
+            $each!(self, inner => inner.send(conn, bytes))
+        }
+
+        #[inline]
+        fn flush(&mut self, now_ns: u64) {
+            $each!(self, inner => inner.flush(now_ns));
+        }
+
+        fn close(&mut self, conn: ConnId) {
+            $each!(self, inner => inner.close(conn));
+        }
+
+        fn wait(&mut self, timeout_us: u32) {
+            $each!(self, inner => inner.wait(timeout_us));
+        }
+
+        fn connections_max(&self) -> usize {
+            $each!(self, inner => inner.connections_max())
+        }
+
+        fn closing(&mut self) -> usize {
+            $each!(self, inner => inner.closing())
+        }
+
+        fn counts(&mut self) -> Counts {
+            $each!(self, inner => inner.counts())
+        }
+    };
+}
+
+impl Transport for Wire {
+    forward!(each_wire);
+}
+
 impl Transport for AnyTransport {
-    #[inline]
-    fn poll(&mut self, handler: &mut impl Handler, budget: usize, now_ns: u64) -> usize {
-        each!(self, inner => inner.poll(handler, budget, now_ns))
-    }
-
-    #[inline]
-    fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Result<usize, Close> {
-        each!(self, inner => inner.send(conn, bytes))
-    }
-
-    #[inline]
-    fn flush(&mut self, now_ns: u64) {
-        each!(self, inner => inner.flush(now_ns));
-    }
-
-    fn close(&mut self, conn: ConnId) {
-        each!(self, inner => inner.close(conn));
-    }
-
-    fn wait(&mut self, timeout_us: u32) {
-        each!(self, inner => inner.wait(timeout_us));
-    }
-
-    fn connections_max(&self) -> usize {
-        each!(self, inner => inner.connections_max())
-    }
-
-    fn closing(&mut self) -> usize {
-        each!(self, inner => inner.closing())
-    }
-
-    fn counts(&mut self) -> Counts {
-        each!(self, inner => inner.counts())
-    }
+    forward!(each);
 }

@@ -125,7 +125,19 @@ impl Venue {
         Client::login(self.address, user, "secret", number).unwrap()
     }
 
+    /// A counter; one of a gateway's, of all gateways together.
     pub fn counter(&self, name: &str) -> u64 {
+        let of_all = |known: &str| match known.split_once('.') {
+            Some((agent, rest)) if agent.starts_with("gateway") => format!("gateway.{rest}"),
+            _ => known.to_owned(),
+        };
+        let all = self.segment.as_ref().unwrap().counters().snapshot();
+        assert!(all.iter().any(|(known, _)| *known == name), "no counter {name}");
+        all.iter().filter(|(known, _)| of_all(known) == name).map(|(_, value)| value).sum()
+    }
+
+    /// A counter of the first gateway's own, or of nobody else's.
+    pub fn own_counter(&self, name: &str) -> u64 {
         self.segment.as_ref().unwrap().counters().get(name).get()
     }
 

@@ -7,6 +7,7 @@ mod audit;
 mod common;
 mod orders;
 mod ouch42;
+mod parsers;
 mod peer;
 mod resend;
 mod restart;
@@ -54,7 +55,10 @@ password = "secret"
 firm = "EEE"
 [[symbol]]
 "#;
-    config_text(gateway, risk).replacen("[[symbol]]\n", more, 1)
+    // The whole of it with parsers, if asked for.
+    let parsers = std::env::var("MILLRACE_FIX_PARSERS")
+        .map_or(String::new(), |count| format!("topology = \"pipeline\"\nfix_parsers = {count}\n"));
+    config_text(&format!("{parsers}{gateway}"), risk).replacen("[[symbol]]\n", more, 1)
 }
 
 /// A gateway that speaks everything.

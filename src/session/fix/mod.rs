@@ -20,6 +20,9 @@ pub const LOGOUT_NS: u64 = 5 * NANOS_PER_SEC;
 /// The longest HeartBtInt that is agreed to.
 pub const HEARTBEAT_MAX_S: u64 = 3600;
 
+/// The highest MsgSeqNum that is kept.
+pub const NUMBER_MAX: u64 = 999_999_999;
+
 /// How far a session is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
@@ -387,7 +390,7 @@ impl Session {
             msg_type::RESEND_REQUEST => self.resend(message, actions),
             msg_type::SEQUENCE_RESET => {
                 let next = of(tag::NEW_SEQ_NO).unwrap_or(0);
-                if next >= self.next_in {
+                if (self.next_in..=NUMBER_MAX).contains(&next) {
                     self.next_in = next;
                 } else {
                     let refused = Refused { tag: tag::NEW_SEQ_NO, reason: Reason::Incorrect };
@@ -435,7 +438,7 @@ impl Session {
             return actions.push(Action::Reject(refused));
         }
         let next = message.get(tag::NEW_SEQ_NO).and_then(number).unwrap_or(0);
-        if next < self.next_in {
+        if !(self.next_in..=NUMBER_MAX).contains(&next) {
             let refused = Refused { tag: tag::NEW_SEQ_NO, reason: Reason::Incorrect };
             return actions.push(Action::Reject(refused));
         }

@@ -449,9 +449,15 @@ fn who_never_logs_on_is_dropped() {
 #[test]
 fn the_highest_number_there_is_breaks_nothing() {
     let mut test = Test::active();
-    assert_eq!(test.get("4", 1, &format!("36={}|", u64::MAX)), [""; 0]);
-    assert_eq!(test.get("0", u64::MAX, ""), [""; 0]);
-    assert_eq!(test.session.next_in(), u64::MAX);
+    for (number, beyond) in [(2, NUMBER_MAX + 1), (3, u64::MAX)] {
+        assert_eq!(test.get("4", 1, &format!("36={beyond}|")), ["reject 36 5"]);
+        assert_eq!(test.get("4", number, &format!("123=Y|36={beyond}|")), ["reject 36 5"]);
+    }
+    assert_eq!(test.get("4", 1, &format!("36={NUMBER_MAX}|")), [""; 0]);
+    assert_eq!(test.get("0", NUMBER_MAX, ""), [""; 0]);
+    assert_eq!(test.session.next_in(), NUMBER_MAX + 1);
+    test.get("0", u64::MAX, "");
+    assert_eq!(test.session.next_in(), NUMBER_MAX + 1);
 }
 
 #[test]
