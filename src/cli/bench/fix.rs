@@ -19,6 +19,7 @@ const TRAILER_BYTES: usize = 7;
 /// The longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 1024;
 
+const CLIENT: &str = "CLIENT1";
 const SESSION: &str = r#"
 [[port]]
 protocol = "fix44"
@@ -55,8 +56,14 @@ fn receive(
     Ok(length)
 }
 
-fn message(number: u32, kind: &[u8], now_ns: u64, fill: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
-    let head = Head::new(Version::Fix44, kind, b"CLIENT1", b"MILLRACE");
+fn message(
+    from: &str,
+    number: u32,
+    kind: &[u8],
+    now_ns: u64,
+    fill: impl FnOnce(&mut Writer<'_>),
+) -> Vec<u8> {
+    let head = Head::new(Version::Fix44, kind, from.as_bytes(), b"MILLRACE");
     let mut bytes = vec![];
     let mut writer =
         Writer::new(&mut bytes, &head, number.into(), Timestamps::default().text(now_ns));
@@ -65,10 +72,18 @@ fn message(number: u32, kind: &[u8], now_ns: u64, fill: impl FnOnce(&mut Writer<
     bytes
 }
 
-fn order(number: u32, now_ns: u64) -> Vec<u8> {
+/// A Logon with the first number.
+pub(super) fn logon(from: &str, now_ns: u64) -> Vec<u8> {
+    message(from, 1, msg_type::LOGON, now_ns, |writer| {
+        writer.character(b"98=", b'0').number(b"108=", 0).bytes(b"554=", b"secret");
+    })
+}
+
+/// An order that rests.
+pub(super) fn order(from: &str, number: u32, now_ns: u64) -> Vec<u8> {
     let name = format!("ORDER-{number:09}");
     let price = format!("{}.{:02}", 100 + number % 10, number / 10 % 100);
-    message(number, msg_type::NEW_ORDER_SINGLE, now_ns, |writer| {
+    message(from, number, msg_type::NEW_ORDER_SINGLE, now_ns, |writer| {
         let time = *Timestamps::default().text(now_ns);
         writer.bytes(b"11=", name.as_bytes()).character(b"21=", b'1').bytes(b"55=", b"AAPL");
         writer.character(b"54=", b'1').bytes(b"60=", &time).number(b"38=", 100);
@@ -82,13 +97,10 @@ fn trade(plan: &Plan, segment: &Segment) -> Measured {
     let stream = connect(to)?;
     let now_ns = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64;
     let mut answer = [0; ANSWER_BYTES_MAX];
-    let logon = message(1, msg_type::LOGON, now_ns, |writer| {
-        writer.character(b"98=", b'0').number(b"108=", 0).bytes(b"554=", b"secret");
-    });
-    (&stream).write_all(&logon)?;
+    (&stream).write_all(&logon(CLIENT, now_ns))?;
     receive(&stream, &mut answer)?;
     let count = plan.warm_up() + plan.round_trips;
-    let orders: Vec<Vec<u8>> = (2..count + 2).map(|number| order(number, now_ns)).collect();
+    let orders: Vec<Vec<u8>> = (2..count + 2).map(|number| order(CLIENT, number, now_ns)).collect();
     let times_ns = on_core(plan.cores[1], || -> Result<_, String> {
         let mut times_ns = histogram();
         let mut bytes = 0;

@@ -3,6 +3,7 @@
 mod echo;
 mod fix;
 mod orders;
+mod parsers;
 mod wire;
 
 use super::Outcome;
@@ -17,10 +18,12 @@ pub struct Arguments {
 #[derive(clap::Subcommand)]
 enum What {
     Wire(wire::Arguments),
+    Parsers(parsers::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
     match &arguments.what {
         What::Wire(arguments) => wire::run(arguments),
+        What::Parsers(arguments) => parsers::run(arguments),
     }
 }

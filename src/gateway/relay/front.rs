@@ -19,6 +19,8 @@ struct Relayed {
     unsent: VecDeque<u8>,
     /// To be closed once everything is sent.
     closing: bool,
+    /// On the list of those with something new to send.
+    touched: bool,
 }
 
 /// A transport that passes the connections of some ports on.
@@ -32,6 +34,8 @@ pub struct Front<T> {
     late: Vec<VecDeque<Parcel>>,
     next_back: usize,
     closing: usize,
+    /// Connections with something new to send.
+    touched: Vec<ConnId>,
 }
 
 impl<T: Transport> Front<T> {
@@ -39,7 +43,7 @@ impl<T: Transport> Front<T> {
     pub fn new(inner: T, ports: Vec<bool>, backs: Vec<Ends>) -> Front<T> {
         let conns = (0..inner.connections_max()).map(|_| None).collect();
         let late = backs.iter().map(|_| VecDeque::new()).collect();
-        Front { inner, backs, ports, conns, late, next_back: 0, closing: 0 }
+        Front { inner, backs, ports, conns, late, next_back: 0, closing: 0, touched: vec![] }
     }
 
     /// Room for bytes in the fullest ring.
@@ -61,6 +65,10 @@ impl<T: Transport> Front<T> {
             }
             self.backs[back].out.publish();
         }
+        // All that came for a connection goes in one piece.
+        while let Some(id) = self.touched.pop() {
+            self.send_rest(id);
+        }
         work
     }
 
@@ -71,15 +79,12 @@ impl<T: Transport> Front<T> {
         if parcel.kind == Kind::Closed {
             conn.closing = true;
             self.closing += 1;
-        } else if conn.unsent.is_empty() {
-            let text = parcel.text();
-            let sent = self.inner.send(id, text).unwrap_or(0);
-            conn.unsent.extend(&text[sent..]);
-            self.tell_sent(id, sent);
         } else {
             conn.unsent.extend(parcel.text());
         }
-        self.send_rest(id);
+        if !std::mem::replace(&mut conn.touched, true) {
+            self.touched.push(id);
+        }
     }
 
     /// Sends what is unsent, and closes a connection that has no more to send.
@@ -87,6 +92,7 @@ impl<T: Transport> Front<T> {
         let Some(conn) = self.conns[id.index as usize].as_mut().filter(|conn| conn.id == id) else {
             return;
         };
+        conn.touched = false;
         let mut sent = 0;
         while let (head, _) = conn.unsent.as_slices()
             && !head.is_empty()
@@ -153,7 +159,7 @@ impl<H: Handler> Handler for Split<'_, H> {
         }
         let back = *self.next_back;
         *self.next_back = (back + 1) % self.backs.len();
-        let conn = Relayed { id, back, unsent: VecDeque::new(), closing: false };
+        let conn = Relayed { id, back, unsent: VecDeque::new(), closing: false, touched: false };
         self.conns[id.index as usize] = Some(conn);
         let parcel = Parcel { number: port as u32, peer, ..Parcel::new(Kind::Opened, id) };
         tell(&mut self.backs[back], &mut self.late[back], &parcel);
@@ -194,7 +200,7 @@ impl<T: Transport> Transport for Front<T> {
     fn poll(&mut self, handler: &mut impl Handler, budget: usize, now_ns: u64) -> usize {
         let served = self.serve();
         let budget = budget.min(self.room());
-        let Front { inner, backs, late, ports, conns, next_back, closing } = self;
+        let Front { inner, backs, late, ports, conns, next_back, closing, .. } = self;
         let writable = Vec::new();
         let mut split = Split { handler, backs, late, ports, conns, next_back, closing, writable };
         let work = inner.poll(&mut split, budget, now_ns);
