@@ -33,6 +33,22 @@ fn bytes_of_a_soupbin_session() {
 }
 
 #[test]
-fn bytes_of_a_fix_session() {
-    replay("fix", targets::fix::run);
+fn bytes_of_fix_messages() {
+    replay("fix_messages", targets::fix_messages::run);
+}
+
+#[test]
+fn a_fix_session_with_everything_behind_it() {
+    let told = std::cell::RefCell::new(vec![]);
+    replay("fix_session", |data| told.borrow_mut().extend(targets::fix_session::answers(data)));
+    // It gets far enough to be worth something: trades, replacements, resends, rejects.
+    let told = told.into_inner();
+    for field in ["150=F", "150=5", "150=4", "43=Y", "35=9", "35=3", "35=5", "123=Y"] {
+        let field = format!("\x01{field}\x01").into_bytes();
+        assert!(
+            told.windows(field.len()).any(|window| window == field),
+            "{}",
+            field.escape_ascii()
+        );
+    }
 }

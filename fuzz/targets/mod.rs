@@ -2,7 +2,8 @@
 //! runs them over the inputs kept in fuzz/corpus.
 #![allow(dead_code, reason = "each fuzzer uses one of them")]
 
-pub mod fix;
+pub mod fix_messages;
+pub mod fix_session;
 pub mod frame;
 pub mod soupbin;
 pub mod tcp;

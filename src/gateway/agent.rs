@@ -168,6 +168,11 @@ impl<T: Transport> Gateway<T> {
         }
     }
 
+    /// What the gateway is joined to.
+    pub fn transport(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
     /// Takes bytes in and hands their commands to risk. Returns how much was done.
     pub fn poll_in(&mut self, now_ns: UnixNanos) -> usize {
         self.state.now_ns = now_ns;

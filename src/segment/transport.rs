@@ -18,6 +18,10 @@ use crate::net::{Close, ConnId, Counts, Handler, Transport};
 use crate::runtime::{Capability, Counter, need_capabilities};
 
 /// What a gateway has for a transport. What it does costs one predicted branch more.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one for each gateway, and no look further on the way"
+)]
 pub(super) enum AnyTransport {
     /// A device's or the kernel's own.
     Plain(Wire),

@@ -1,7 +1,0 @@
-//! `fuzz/run fix`
-#![no_main]
-
-#[path = "../targets/mod.rs"]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::fix::run(data));
