@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod fix;
 mod measure;
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -9,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::transport::{self, on_server};
 use common::{Scratch, config, config_text};
-use measure::{FixPingPong, PingPong, count_system_calls, counted_config};
+use fix::FixPingPong;
+use measure::{PingPong, count_system_calls, counted_config};
 use millrace::client::playground::Carrier;
 use millrace::segment::Segment;
 

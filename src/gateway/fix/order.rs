@@ -93,7 +93,12 @@ pub struct Order {
     pub order_id: u64,
     /// Day it came in, since 1970 in UTC.
     pub day: u32,
+    /// What every report repeats of the order, written once; nothing where it has to be written.
+    pub terms: Short<TERMS_MAX>,
 }
+
+/// Bytes of the longest terms that are kept.
+pub const TERMS_MAX: usize = 96;
 
 impl Entry for Order {
     fn empty() -> Order {
@@ -117,6 +122,7 @@ impl Entry for Order {
             notional: 0,
             order_id: 0,
             day: 0,
+            terms: Short::new(b""),
         }
     }
 
@@ -187,6 +193,7 @@ impl Order {
             return true;
         }
         self.qty = self.cum + self.leaves;
+        self.terms = Short::new(b"");
         false
     }
 

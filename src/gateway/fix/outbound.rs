@@ -12,7 +12,7 @@ use crate::wire::fix::{Version, msg_type};
 
 use super::super::ledger::Ledger;
 use super::super::symbols::Names;
-use super::order::{Kind, Order, Short, day_of, status};
+use super::order::{Kind, Order, Short, TERMS_MAX, day_of, status};
 use super::say::Say;
 use super::text::Parts;
 use super::{CL_ORD_ID_MAX, Ends};
@@ -84,6 +84,9 @@ pub struct Voice {
     next_in: u64,
     /// What the last event said of the session.
     pub said: Option<Said>,
+    /// What every ExecID begins with: the user's number tells apart those of different users, and the
+    /// count behind it goes on whatever becomes of MsgSeqNum.
+    exec_head: Short<8>,
 }
 
 impl Voice {
@@ -99,6 +102,7 @@ impl Voice {
             before: 0,
             next_in: 1,
             said: None,
+            exec_head: Short::new(b""),
         }
     }
 
@@ -145,6 +149,9 @@ impl Voice {
     /// nothing to tell.
     pub fn encode(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
         self.said = None;
+        if self.told == 0 {
+            self.exec_head = Short::new(format!("{}-", event.user.0).as_bytes());
+        }
         if event.whole && event.command.number_in != 0 {
             self.next_in = event.command.number_in.into();
         }
@@ -284,7 +291,7 @@ impl Voice {
     ) {
         let (msg_seq_num, exec_id) = self.next();
         let time = *self.times.text(event.time_ns());
-        let Some(order) = self.orders.get(number) else { return };
+        let Some(order) = self.orders.get_mut(number) else { return };
         let mut writer = Writer::new(out, &self.heads.report, msg_seq_num, &time);
         writer.number(b"37=", order.order_id);
         match request {
@@ -295,10 +302,22 @@ impl Voice {
                 writer.bytes(b"11=", order.name.get());
             }
         }
-        put_exec_id(&mut writer, event, exec_id);
+        writer.text_and_number(b"17=", self.exec_head.get(), exec_id);
         put_transaction(&mut writer, self.ends.version, exec_type);
         writer.character(b"150=", exec_type).character(b"39=", order.status);
-        put_order(&mut writer, order, names);
+        match order.terms.get() {
+            b"" => {
+                let from = writer.len();
+                put_order(&mut writer, order, names);
+                let terms = writer.since(from);
+                if terms.len() <= TERMS_MAX {
+                    order.terms = Short::new(terms);
+                }
+            }
+            terms => {
+                writer.raw(terms);
+            }
+        }
         writer.number(b"151=", order.leaves.into()).number(b"14=", order.cum.into());
         writer.decimal(b"6=", order.average(), 8).bytes(b"60=", &time);
         more(&mut writer, event);
@@ -322,7 +341,7 @@ impl Voice {
         let parts = Parts(self.carried.of(command));
         let mut writer = Writer::new(out, &self.heads.report, msg_seq_num, &time);
         writer.bytes(b"37=", b"NONE").bytes(b"11=", parts.cl_ord_id());
-        put_exec_id(&mut writer, event, exec_id);
+        writer.text_and_number(b"17=", self.exec_head.get(), exec_id);
         put_transaction(&mut writer, self.ends.version, status::REJECTED);
         writer.character(b"150=", status::REJECTED).character(b"39=", status::REJECTED);
         writer.number(b"103=", ord_rej_reason(self.ends.version, command.verdict));
@@ -530,7 +549,7 @@ impl Voice {
         let time = *self.times.text(event.time_ns());
         let mut writer = Writer::new(out, &self.heads.report, msg_seq_num, &time);
         writer.bytes(b"37=", b"NONE").bytes(b"11=", words.cl_ord_id());
-        put_exec_id(&mut writer, event, exec_id);
+        writer.text_and_number(b"17=", self.exec_head.get(), exec_id);
         if !fix44 {
             writer.character(b"20=", b'3');
         }
@@ -555,39 +574,6 @@ impl Voice {
             .and_then(|number| self.orders.get(number))
             .is_some_and(|order| order.day == day_of(now_ns) || order.is_live())
     }
-}
-
-/// ExecID: unique over the user's life, whatever becomes of MsgSeqNum.
-fn put_exec_id(writer: &mut Writer<'_>, event: &Event, count: u64) {
-    // The user in front tells apart those of different users.
-    let mut text = [0; 32];
-    let mut at = text.len();
-    let mut put = |mut value: u64| {
-        loop {
-            at -= 1;
-            text[at] = b'0' + (value % 10) as u8;
-            value /= 10;
-            if value == 0 {
-                return at;
-            }
-        }
-    };
-    let at = put(count) - 1;
-    text[at] = b'-';
-    let mut head = [0; 8];
-    let mut from = head.len();
-    let mut user = event.user.0;
-    loop {
-        from -= 1;
-        head[from] = b'0' + (user % 10) as u8;
-        user /= 10;
-        if user == 0 {
-            break;
-        }
-    }
-    let start = at - (head.len() - from);
-    text[start..at].copy_from_slice(&head[from..]);
-    writer.bytes(b"17=", &text[start..]);
 }
 
 /// ExecTransType, which FIX 4.3 did away with.

@@ -80,8 +80,9 @@ impl<'a> Writer<'a> {
     }
 
     /// A field whose `tag` is written with its equals sign, as `b"55="`.
-    #[inline]
-    pub fn bytes(&mut self, tag: &[u8], value: &[u8]) -> &mut Self {
+    #[inline(always)]
+    pub fn bytes<const N: usize>(&mut self, tag: &[u8; N], value: &[u8]) -> &mut Self {
+        // Of a known length, it is a store or two.
         self.out.extend_from_slice(tag);
         self.out.extend_from_slice(value);
         self.out.push(SOH);
@@ -89,30 +90,63 @@ impl<'a> Writer<'a> {
     }
 
     /// A field of one character.
-    #[inline]
-    pub fn character(&mut self, tag: &[u8], value: u8) -> &mut Self {
+    #[inline(always)]
+    pub fn character<const N: usize>(&mut self, tag: &[u8; N], value: u8) -> &mut Self {
         self.bytes(tag, &[value])
     }
 
     /// A field with a whole number.
+    #[inline(always)]
+    pub fn number<const N: usize>(&mut self, tag: &[u8; N], value: u64) -> &mut Self {
+        self.out.extend_from_slice(tag);
+        self.put_number(value);
+        self
+    }
+
+    /// A field with a text and, behind it, a number.
     #[inline]
-    pub fn number(&mut self, tag: &[u8], value: u64) -> &mut Self {
-        let mut digits = [0; 20];
+    pub fn text_and_number<const N: usize>(
+        &mut self,
+        tag: &[u8; N],
+        text: &[u8],
+        value: u64,
+    ) -> &mut Self {
+        self.out.extend_from_slice(tag);
+        self.out.extend_from_slice(text);
+        self.put_number(value);
+        self
+    }
+
+    /// Digits, and the field's end.
+    #[inline]
+    fn put_number(&mut self, value: u64) {
+        // What stands behind the digits is copied too, so that the length is known.
+        let mut digits = [SOH; DIGITS_MAX + DIGITS_MAX + 1];
         let from = digits_of(&mut digits, value);
-        self.bytes(tag, &digits[from..])
+        let text: &[u8; DIGITS_MAX + 1] = digits[from..].first_chunk().expect("that many behind");
+        self.out.extend_from_slice(text);
+        self.out.truncate(self.out.len() - from);
     }
 
     /// A field with a price, without zeros at its end.
     #[inline]
-    pub fn price(&mut self, tag: &[u8], value: Price) -> &mut Self {
+    pub fn price<const N: usize>(&mut self, tag: &[u8; N], value: Price) -> &mut Self {
         self.decimal(tag, value.0.into(), 4)
     }
 
     /// A field with `value` over 10 to the power of `decimals`, without zeros at its end.
     #[inline]
-    pub fn decimal(&mut self, tag: &[u8], value: u64, decimals: u32) -> &mut Self {
+    pub fn decimal<const N: usize>(
+        &mut self,
+        tag: &[u8; N],
+        value: u64,
+        decimals: u32,
+    ) -> &mut Self {
         let unit = 10u64.pow(decimals);
         let (whole, mut rest) = (value / unit, value % unit);
+        if rest == 0 {
+            return self.number(tag, whole);
+        }
         let mut text = [0u8; 32];
         let mut end = text.len();
         if rest > 0 {
@@ -129,12 +163,23 @@ impl<'a> Writer<'a> {
             end -= 1;
             text[end] = b'.';
         }
-        let mut digits = [0; 20];
+        let mut digits = [0; DIGITS_MAX + DIGITS_MAX + 1];
         let from = digits_of(&mut digits, whole);
-        let start = end - (20 - from);
-        text[start..end].copy_from_slice(&digits[from..]);
+        let start = end - (DIGITS_MAX - from);
+        text[start..end].copy_from_slice(&digits[from..DIGITS_MAX]);
         // The fraction was written up to the end of the text.
         self.bytes(tag, &text[start..])
+    }
+
+    /// What was written since the message was so long ([`Writer::len`]).
+    pub fn since(&self, len: usize) -> &[u8] {
+        &self.out[len..]
+    }
+
+    /// Bytes of the buffer so far.
+    #[allow(clippy::len_without_is_empty, reason = "a message is never empty")]
+    pub fn len(&self) -> usize {
+        self.out.len()
     }
 
     /// Whole fields as they are.
@@ -160,24 +205,44 @@ impl<'a> Writer<'a> {
 /// Writes a number over zeros, right aligned.
 #[inline]
 fn put_digits(place: &mut [u8], mut value: u64) {
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
+    for pair in place.rchunks_mut(2) {
+        let digits = &PAIRS[(value % 100) as usize];
+        pair.copy_from_slice(&digits[2 - pair.len()..]);
+        value /= 100;
     }
 }
 
-/// Writes a number at the end of `digits`; returns where it begins.
-#[inline]
-fn digits_of(digits: &mut [u8; 20], mut value: u64) -> usize {
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            return at;
-        }
+/// 00 to 99.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut at = 0;
+    while at < 100 {
+        pairs[at] = [b'0' + (at / 10) as u8, b'0' + (at % 10) as u8];
+        at += 1;
     }
+    pairs
+};
+
+/// Digits of the highest number.
+const DIGITS_MAX: usize = 20;
+
+/// Writes a number so that it ends where [`DIGITS_MAX`] digits would; returns where it begins.
+#[inline]
+fn digits_of(digits: &mut [u8; DIGITS_MAX + DIGITS_MAX + 1], mut value: u64) -> usize {
+    let mut at = DIGITS_MAX;
+    while value >= 100 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[(value % 100) as usize]);
+        value /= 100;
+    }
+    if value >= 10 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[value as usize]);
+    } else {
+        at -= 1;
+        digits[at] = b'0' + value as u8;
+    }
+    at
 }
 
 #[cfg(test)]
