@@ -1,9 +1,10 @@
 //! NewOrderSingle to ExecutionReport against the whole gateway.
 
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::echo::{connect, histogram, on_core, read};
+use super::echo::{connect, histogram, on_core};
 use super::orders::{bench_text, run_segment};
 use super::wire::{Figures, Measured, Place, Plan};
 use crate::client::playground::Carrier;
@@ -42,17 +43,27 @@ pub(super) fn measure(plan: &Plan, place: &Place<'_>, carrier: &Carrier) -> Meas
     run_segment(&text, place, carrier, |segment| trade(plan, segment))
 }
 
-/// Reads one message; how long it was.
-fn receive(
-    stream: &std::net::TcpStream,
-    answer: &mut [u8; ANSWER_BYTES_MAX],
-) -> Result<usize, String> {
-    read(stream, &mut answer[..PREFIX_BYTES]).map_err(|e| e.to_string())?;
-    let digits = &answer[PREFIX_BYTES - 6..PREFIX_BYTES - 1];
-    let body = digits.iter().fold(0, |sum, digit| sum * 10 + usize::from(digit.wrapping_sub(b'0')));
-    let length = PREFIX_BYTES + body + TRAILER_BYTES;
-    let rest = answer.get_mut(PREFIX_BYTES..length).ok_or("an answer that is too long")?;
-    read(stream, rest).map_err(|e| e.to_string())?;
+/// Reads one message, spinning; how long it was. Nothing comes behind it before the next order.
+fn receive(mut stream: &TcpStream, answer: &mut [u8; ANSWER_BYTES_MAX]) -> Result<usize, String> {
+    let (mut seen, mut length) = (0, usize::MAX);
+    while seen < length {
+        match stream.read(&mut answer[seen..]) {
+            Ok(0) => return Err("the gateway closed the connection".to_owned()),
+            Ok(count) => seen += count,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
+            Err(e) => return Err(e.to_string()),
+        }
+        if seen >= PREFIX_BYTES {
+            let digits = &answer[PREFIX_BYTES - 6..PREFIX_BYTES - 1];
+            let body = digits
+                .iter()
+                .fold(0, |sum, digit| sum * 10 + usize::from(digit.wrapping_sub(b'0')));
+            length = PREFIX_BYTES + body + TRAILER_BYTES;
+            if length > ANSWER_BYTES_MAX {
+                return Err("an answer that is too long".to_owned());
+            }
+        }
+    }
     Ok(length)
 }
 

@@ -180,8 +180,13 @@ impl Voice {
         (self.told - self.before, self.told)
     }
 
-    /// Remembers what a command asks for. Returns the number it goes by.
+    /// Remembers what a command asks for, unless that was noted when it came in. A journal's events
+    /// come in the order of the numbers.
+    #[inline]
     fn remember(&mut self, command: &Command, number: u32) {
+        if number <= self.orders.last() {
+            return;
+        }
         let parts = Parts(self.carried.of(command));
         let order = Order::asked(command, &parts, command.time_ns);
         let found = command.verdict != Reject::DuplicateClOrdId;
