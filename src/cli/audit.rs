@@ -29,7 +29,7 @@ struct Grep {
     /// The configuration of the gateway, instead of DIR.
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     config: Option<PathBuf>,
-    /// Of this session only: a FIX CompID, or an OUCH user.
+    /// Of this session only: a FIX CompID, or an OUCH user. With a CompID, Logons that claim it too.
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
     /// With this ClOrdID or OrigClOrdID only; in OUCH, with this token or ClOrdID.
@@ -83,7 +83,7 @@ impl Grep {
         let is = |wanted: &Option<String>, got: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(got))
         };
-        is(&self.session, &entry.session)
+        self.session.as_ref().is_none_or(|name| is_of(entry, name))
             && is(&self.direction, &entry.direction)
             && self.since.as_ref().is_none_or(|since| entry.time.as_str() >= since.as_str())
             && self.until.as_ref().is_none_or(|until| entry.time.as_str() < until.as_str())
@@ -111,6 +111,13 @@ impl Grep {
 /// A message of a FIX session, or before a Logon.
 fn is_fix(entry: &Entry) -> bool {
     entry.protocol.starts_with("fix") || entry.message.starts_with(b"8=FIX")
+}
+
+/// Whether a message is a session's: also its Logon, which came before anybody was logged on.
+fn is_of(entry: &Entry, session: &str) -> bool {
+    let claims = |name: &[u8]| fields(&entry.message).any(|(tag, id)| tag == b"49" && id == name);
+    entry.session.eq_ignore_ascii_case(session)
+        || entry.session == "-" && is_fix(entry) && claims(session.as_bytes())
 }
 
 /// Whether a message names an order so.

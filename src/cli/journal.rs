@@ -9,6 +9,8 @@ use crate::config::Config;
 use crate::journal::read_all;
 use crate::order::{Command, CommandKind, Reject};
 use crate::segment::recover;
+use crate::wire::Protocol;
+use crate::wire::fix::SOH;
 
 /// Look into a journal. The gateway that writes it should be stopped.
 #[derive(clap::Args)]
@@ -93,16 +95,36 @@ fn print(out: &mut impl Write, c: &Command) -> std::io::Result<()> {
         CommandKind::Cancel | CommandKind::Modify => {
             write!(out, " ref={} to={} {:?}", c.user_ref, c.qty, c.reason)?;
         }
-        CommandKind::DefineUser | CommandKind::DefineSymbol => {
-            let text: String = c.text.iter().filter(|b| **b > 0).map(|b| *b as char).collect();
-            write!(out, " name={text:?} symbol={} tick={}", c.symbol, c.price)?;
+        CommandKind::DefineUser => {
+            let protocol = Protocol::of_code(c.text[12]).map_or("?", Protocol::name);
+            let (name, firm) = (text_of(&c.text[..6]), text_of(&c.text[8..12]));
+            write!(out, " name={name} firm={firm} speaks={protocol}")?;
+        }
+        CommandKind::DefineSymbol => {
+            let name = text_of(&c.text[..8]);
+            write!(out, " name={name} symbol={} tick={}", c.symbol, c.price)?;
         }
         _ => write!(out, " ref={}", c.user_ref)?,
+    }
+    let definition = matches!(c.kind, CommandKind::DefineUser | CommandKind::DefineSymbol);
+    let text = text_of(&c.text);
+    if !definition && !text.is_empty() {
+        write!(out, " text=\"{text}\"")?;
+    }
+    if c.number_in > 0 {
+        write!(out, " next_in={}", c.number_in)?;
     }
     if c.verdict != Reject::None {
         write!(out, " rejected: {:?}", c.verdict)?;
     }
     writeln!(out)
+}
+
+/// Printable; a bar stands for FIX's field ends.
+fn text_of(bytes: &[u8]) -> String {
+    let used = bytes.iter().rposition(|b| *b != 0 && *b != b' ').map_or(0, |at| at + 1);
+    let bytes: Vec<u8> = bytes[..used].iter().map(|b| if *b == SOH { b'|' } else { *b }).collect();
+    bytes.escape_ascii().to_string()
 }
 
 fn replay(arguments: &Dir) -> Outcome {

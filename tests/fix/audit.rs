@@ -69,6 +69,8 @@ fn every_message_is_there_in_order_and_no_password() {
     assert!(lines.contains("OrigClOrdID(41)=A1"), "{lines}");
     assert_eq!(grep(&["--session", "ALICE", "--direction", "in"]).lines().count(), 1);
     assert_eq!(grep(&["--since", "2999"]), "");
+    // The Logon that was refused is its session's all the same.
+    assert!(grep(&["--session", "CLIENT2"]).contains("Password(554)=*****"));
 }
 
 #[test]

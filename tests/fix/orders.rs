@@ -38,7 +38,9 @@ fn fix_42_tells_the_same_in_its_own_words() {
     old.replace("B2", "B1", '1', 20, "99");
     old.expect("35=8|11=B2|41=B1|150=5|39=5|38=20|151=20|14=0");
     old.send("H", "11=B2|55=AAPL|54=1|");
-    old.expect("35=8|11=B2|20=0|39=5|151=20");
+    old.expect("35=8|11=B2|20=3|150=5|39=5|151=20");
+    old.send("H", "11=NONE|55=AAPL|54=1|");
+    old.expect("35=8|11=NONE|37=NONE|20=3|150=8|39=8");
 }
 
 #[test]

@@ -66,9 +66,12 @@ fn a_session_of_tokens() {
     assert_eq!((start[0], start.len(), start[9]), (b'S', 10, b'S'));
     token.send(order("T1", b'B', 100, "100.00").as_bytes()).unwrap();
     let accepted: Accepted = next(&mut token);
-    assert_eq!(accepted.token, pad::<14>(b"T1"));
-    assert_eq!((accepted.kind, accepted.shares.get(), accepted.state), (b'A', 100, b'L'));
-    assert_eq!(accepted.time_in_force.get(), MARKET_HOURS);
+    assert_eq!(accepted.order.token, pad::<14>(b"T1"));
+    assert_eq!(
+        (accepted.order.kind, accepted.order.shares.get(), accepted.order.state),
+        (b'A', 100, b'L')
+    );
+    assert_eq!(accepted.order.time_in_force.get(), MARKET_HOURS);
     enter(&mut alice, &sell(1, 30, "100.00"));
     let executed: Executed = next(&mut token);
     assert_eq!((executed.kind, executed.shares.get(), executed.liquidity), (b'E', 30, b'A'));

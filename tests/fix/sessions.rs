@@ -142,6 +142,10 @@ fn garbled_messages_are_passed_over() {
     peer.expect_silence();
     peer.sync();
     assert!(floor.venue.counter("gateway.messages_garbled") >= 2);
+    // From a stranger, they are the end.
+    let mut stranger = floor.peer("CLIENT2");
+    stranger.send_raw(b"GET / HTTP/1.1\r\n\r\n");
+    stranger.expect_end();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 // A stock QuickFIX initiator against the gateway: trades, breaks off, comes back.
 //
-// peer CONFIG trade N      sends N orders, half of which cross, and waits for all answers
+// peer CONFIG trade N      sends N orders, half of which cross, and waits for all answers; then
+//                          replaces, asks for, and cancels one, one that is not there, and all
 // peer CONFIG break N      the same, but the process ends in the middle, without a word
 // peer CONFIG finish       logs on again and waits until every order ever sent was answered
 //
@@ -35,7 +36,8 @@ std::string text(const FIX::FieldMap &of, int tag) {
 struct Order {
   bool accepted = false;
   bool done = false;
-  long filled = 0;
+  bool rests = false;
+  std::string side;
 };
 
 class Peer : public FIX::NullApplication {
@@ -76,6 +78,17 @@ class Peer : public FIX::NullApplication {
   void fromApp(const FIX::Message &message, const FIX::SessionID &) noexcept override {
     std::lock_guard<std::mutex> lock(mutex_);
     std::string kind = text(message.getHeader(), 35);
+    if (kind == "9") {
+      orders_[text(message, 11)].accepted = true;
+      note("accepted", text(message, 11));
+      ++rejects_;
+      return;
+    }
+    if (kind == "r") {
+      if (text(message, 531) != "7") fail("mass cancel: " + message.toString());
+      ++mass_;
+      return;
+    }
     if (kind != "8") return fail("unexpected " + message.toString());
     bool again = text(message.getHeader(), 43) == "Y";
     again_ += again;
@@ -93,7 +106,11 @@ class Peer : public FIX::NullApplication {
     bool live = status == "0" || status == "1";
     if (live && cum + leaves != std::stol(text(message, 38)))
       fail("does not add up: " + message.toString());
-    if (type == "0") {
+    if (type == "I" || text(message, 20) == "3") {
+      ++states_;
+      return;
+    }
+    if (type == "0" || type == "5" || (type == "4" && !text(message, 41).empty())) {
       order.accepted = true;
       note("accepted", name);
     } else if (!order.accepted) {
@@ -118,7 +135,8 @@ class Peer : public FIX::NullApplication {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       name = "O" + std::to_string(orders_.size()) + "-" + std::to_string(getpid());
-      orders_[name];
+      orders_[name].side = n % 2 ? "1" : "2";
+      orders_[name].rests = rests;
       note("sent", name);
     }
     message.setField(11, name);
@@ -131,6 +149,72 @@ class Peer : public FIX::NullApplication {
     message.setField(44, n % 2 ? "100.00" : "100.01");
     message.setField(59, rests ? "0" : "3");
     FIX::Session::sendToTarget(message, session_);
+  }
+
+  // An order that rests, as far as was told; nothing if there is none.
+  std::string resting() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (auto &order : orders_)
+      if (order.second.accepted && !order.second.done && order.second.rests) return order.first;
+    return std::string();
+  }
+
+  // Asks for something about an order: its cancel, replacement, or status. Returns the request's name.
+  std::string ask(const std::string &kind, const std::string &about) {
+    FIX::Message message;
+    message.getHeader().setField(35, kind);
+    std::string name = about;
+    std::string side;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      side = orders_.count(about) ? orders_[about].side : "1";
+      if (kind != "H") {
+        name = "R" + std::to_string(orders_.size()) + "-" + std::to_string(getpid());
+        orders_[name].side = side;
+        orders_[name].rests = kind == "G";
+        if (orders_.count(about)) orders_[about].rests = false;
+        note("sent", name);
+      }
+    }
+    message.setField(11, name);
+    if (kind == "q") {
+      message.setField(530, "7");
+    } else {
+      if (kind != "H") message.setField(41, about);
+      message.setField(55, "AAPL");
+      message.setField(54, side);
+    }
+    if (kind != "H") message.setField(60, FIX::UtcTimeStampConvertor::convert(FIX::UtcTimeStamp()));
+    if (kind == "G") {
+      message.setField(21, "1");
+      message.setField(38, "20");
+      message.setField(40, "2");
+      message.setField(44, side == "1" ? "90.00" : "110.00");
+    }
+    FIX::Session::sendToTarget(message, session_);
+    return name;
+  }
+
+  bool accepted(const std::string &name) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return orders_[name].accepted;
+  }
+  long rejects() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return rejects_;
+  }
+  long mass() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return mass_;
+  }
+  long states() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return states_;
+  }
+  void settle(const std::string &name) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    orders_[name].accepted = true;
+    note("accepted", name);
   }
 
   // Every order was accepted, and every one that does not rest is done.
@@ -173,7 +257,7 @@ class Peer : public FIX::NullApplication {
   bool failed_ = false;
   std::map<std::string, Order> orders_;
   std::set<std::string> executions_;
-  long reports_ = 0, again_ = 0;
+  long reports_ = 0, again_ = 0, rejects_ = 0, mass_ = 0, states_ = 0;
 };
 
 bool wait(int seconds, const std::function<bool()> &what) {
@@ -213,6 +297,31 @@ int main(int argc, char **argv) {
     if (!wait(20, [&] { return peer.answered(&missing); })) {
       std::cout << "FAIL no answer to " << missing << std::endl;
       _exit(1);
+    }
+    if (mode == "trade") {
+      auto must = [&](const std::string &what, const std::function<bool()> &done) {
+        if (wait(20, done)) return;
+        std::cout << "FAIL no answer to " << what << std::endl;
+        _exit(1);
+      };
+      std::string order = peer.resting();
+      if (!order.empty()) {
+        std::string replaced = peer.ask("G", order);
+        must("a replace", [&] { return peer.accepted(replaced); });
+        long states = peer.states();
+        peer.ask("H", replaced);
+        must("a status request", [&] { return peer.states() > states; });
+        std::string canceled = peer.ask("F", replaced);
+        must("a cancel", [&] { return peer.accepted(canceled); });
+      }
+      long rejects = peer.rejects();
+      std::string nobody = peer.ask("F", "NOBODY");
+      must("a cancel of nothing", [&] { return peer.rejects() > rejects; });
+      if (settings.get().getString("MassCancel") == "Y") {
+        std::string all = peer.ask("q", "");
+        must("a mass cancel", [&] { return peer.mass() > 0; });
+        peer.settle(all);
+      }
     }
     peer.tell();
     initiator.stop();

@@ -309,6 +309,7 @@ impl Voice {
         }
         writer.text_and_number(b"17=", self.exec_head.get(), exec_id);
         put_transaction(&mut writer, self.ends.version, exec_type);
+        let exec_type = exec_type_of(self.ends.version, exec_type, order.status);
         writer.character(b"150=", exec_type).character(b"39=", order.status);
         match order.terms.get() {
             b"" => {
@@ -538,13 +539,8 @@ impl Voice {
     ) {
         let fix44 = self.ends.version == Version::Fix44;
         let known = self.orders.get(number).filter(|o| o.kind == Kind::Order && o.order_id > 0);
-        let exec_type = match known {
-            _ if fix44 => exec::STATUS,
-            Some(order) => order.status,
-            None => status::REJECTED,
-        };
         if known.is_some() {
-            return self.report(event, number, exec_type, names, out, |writer, _| {
+            return self.report(event, number, exec::STATUS, names, out, |writer, _| {
                 if fix44 && !words.get(1).is_empty() {
                     writer.bytes(b"790=", words.get(1));
                 }
@@ -555,9 +551,8 @@ impl Voice {
         let mut writer = Writer::new(out, &self.heads.report, msg_seq_num, &time);
         writer.bytes(b"37=", b"NONE").bytes(b"11=", words.cl_ord_id());
         writer.text_and_number(b"17=", self.exec_head.get(), exec_id);
-        if !fix44 {
-            writer.character(b"20=", b'3');
-        }
+        put_transaction(&mut writer, self.ends.version, exec::STATUS);
+        let exec_type = exec_type_of(self.ends.version, exec::STATUS, status::REJECTED);
         writer.character(b"150=", exec_type).character(b"39=", status::REJECTED);
         writer.character(b"103=", b'5');
         if fix44 && !words.get(1).is_empty() {
@@ -585,6 +580,14 @@ impl Voice {
 fn put_transaction(writer: &mut Writer<'_>, version: Version, exec_type: u8) {
     if version == Version::Fix42 {
         writer.character(b"20=", if exec_type == exec::STATUS { b'3' } else { b'0' });
+    }
+}
+
+/// ExecType: FIX 4.2 tells a status by ExecTransType, and here the order's own.
+fn exec_type_of(version: Version, exec_type: u8, status: u8) -> u8 {
+    match (version, exec_type) {
+        (Version::Fix42, exec::STATUS) => status,
+        _ => exec_type,
     }
 }
 

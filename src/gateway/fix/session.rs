@@ -119,6 +119,11 @@ impl State {
                     self.counters.messages_garbled.add(1);
                     self.audit_in(id, &bytes[done..done + length], true);
                     self.record(tell_garbled, [id.index.into(), why as u64, length as u64, 0]);
+                    // From a stranger, not even the first message: nothing more is listened to.
+                    if self.conn_mut(id).is_some_and(|conn| conn.user.is_none()) {
+                        self.counters.logins_rejected.add(1);
+                        return Err(Close);
+                    }
                     done += length;
                 }
                 Scan::Message(length) => {

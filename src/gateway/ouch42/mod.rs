@@ -8,7 +8,7 @@ use crate::order::{
 use crate::wire::ouch::outbound::Buffer;
 use crate::wire::ouch42::{
     Accepted, AiqCanceled, CancelReject, Canceled, EnterOrder, Executed, Inbound, MARKET_HOURS,
-    Modified, Rejected, Replaced, ReplacedOrder, SECONDS_MAX, SYSTEM_HOURS, SystemEvent, Token,
+    Modified, NewOrder, Rejected, Replaced, SECONDS_MAX, SYSTEM_HOURS, SystemEvent, Token,
 };
 
 use super::ledger::{Entry, Ledger};
@@ -142,47 +142,15 @@ impl Voice {
         let token = self.token(event.user_ref);
         let command = &event.command;
         match event.kind {
-            EventKind::Accepted => out.start_bare(&Accepted {
-                kind: b'A',
-                timestamp,
-                token,
-                side: letters::side(command.side),
-                shares: command.qty.into(),
-                stock: names.symbols[command.symbol.index()],
-                price: command.price.0.into(),
-                time_in_force: time_in_force(command).into(),
-                firm: names.firm_of(event.user),
-                display: display(command),
-                order_reference: event.reference.into(),
-                capacity: letters::capacity(command.capacity),
-                sweep: letters::sweep(command),
-                min_quantity: command.min_qty.into(),
-                cross_type: b'N',
-                state: letters::state(event.live),
-                bbo_weight: b' ',
-            }),
-            EventKind::Replaced => out.start_bare(&Replaced {
-                order: ReplacedOrder {
-                    kind: b'U',
-                    timestamp,
-                    token,
-                    side: letters::side(command.side),
-                    shares: event.qty.into(),
-                    stock: names.symbols[command.symbol.index()],
-                    price: command.price.0.into(),
-                    time_in_force: time_in_force(command).into(),
-                    firm: names.firm_of(event.user),
-                    display: display(command),
-                    order_reference: event.reference.into(),
-                    capacity: letters::capacity(command.capacity),
-                    sweep: letters::sweep(command),
-                    min_quantity: command.min_qty.into(),
-                    cross_type: b'N',
-                    state: letters::state(event.live),
-                },
-                previous: self.token(command.orig_user_ref),
-                bbo_weight: b' ',
-            }),
+            EventKind::Accepted => {
+                let order = new_order(event, b'A', token, command.qty, names);
+                out.start_bare(&Accepted { order, bbo_weight: b' ' });
+            }
+            EventKind::Replaced => {
+                let order = new_order(event, b'U', token, event.qty, names);
+                let previous = self.token(command.orig_user_ref);
+                out.start_bare(&Replaced { order, previous, bbo_weight: b' ' });
+            }
             EventKind::Executed => out.start_bare(&Executed {
                 kind: b'E',
                 timestamp,
@@ -233,6 +201,29 @@ impl Voice {
             _ => return false,
         }
         true
+    }
+}
+
+/// What Accepted and Replaced have in common.
+fn new_order(event: &Event, kind: u8, token: Token, shares: u32, names: &Names) -> NewOrder {
+    let command = &event.command;
+    NewOrder {
+        kind,
+        timestamp: (event.time_ns() % DAY_NS).into(),
+        token,
+        side: letters::side(command.side),
+        shares: shares.into(),
+        stock: names.symbols[command.symbol.index()],
+        price: command.price.0.into(),
+        time_in_force: time_in_force(command).into(),
+        firm: names.firm_of(event.user),
+        display: display(command),
+        order_reference: event.reference.into(),
+        capacity: letters::capacity(command.capacity),
+        sweep: letters::sweep(command),
+        min_quantity: command.min_qty.into(),
+        cross_type: b'N',
+        state: letters::state(event.live),
     }
 }
 

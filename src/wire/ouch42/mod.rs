@@ -145,40 +145,48 @@ message! {
 }
 
 message! {
-    /// Accepted, `A`.
-    Accepted {
-        /// `A`.
+    /// What Accepted and Replaced say of an order.
+    NewOrder {
+        /// `A` or `U`.
         kind: u8,
         /// Nanoseconds since midnight.
         timestamp: U64,
-        /// As entered.
+        /// The order's token.
         token: Token,
-        /// As entered.
+        /// As entered, or as of the order replaced.
         side: u8,
-        /// As entered.
+        /// As entered, or what is open.
         shares: U32,
-        /// As entered.
+        /// As entered, or as of the order replaced.
         stock: [u8; 8],
-        /// As entered.
+        /// As asked for.
         price: U32,
-        /// As entered.
+        /// As asked for.
         time_in_force: U32,
         /// The user's firm.
         firm: [u8; 4],
-        /// As entered.
+        /// As asked for.
         display: u8,
         /// The venue's number of the order.
         order_reference: U64,
-        /// As entered.
+        /// As entered, or as of the order replaced.
         capacity: u8,
-        /// As entered.
+        /// As asked for.
         sweep: u8,
-        /// As entered.
+        /// As asked for.
         min_quantity: U32,
-        /// As entered.
+        /// `N`.
         cross_type: u8,
         /// `L` live, `D` dead.
         state: u8,
+    }
+}
+
+message! {
+    /// Accepted, `A`.
+    Accepted {
+        /// The order.
+        order: NewOrder,
         /// Blank: not told.
         bbo_weight: u8,
     }
@@ -187,50 +195,12 @@ message! {
 message! {
     /// Replaced, `U`.
     Replaced {
-        /// The new order, as in [`Accepted`]; `kind` is `U`.
-        order: ReplacedOrder,
+        /// The new order.
+        order: NewOrder,
         /// The order that was replaced.
         previous: Token,
         /// Blank: not told.
         bbo_weight: u8,
-    }
-}
-
-message! {
-    /// What a Replaced says of the new order.
-    ReplacedOrder {
-        /// `U`.
-        kind: u8,
-        /// Nanoseconds since midnight.
-        timestamp: U64,
-        /// The new order's token.
-        token: Token,
-        /// As of the order replaced.
-        side: u8,
-        /// Shares open.
-        shares: U32,
-        /// As of the order replaced.
-        stock: [u8; 8],
-        /// As asked for.
-        price: U32,
-        /// As asked for.
-        time_in_force: U32,
-        /// The user's firm.
-        firm: [u8; 4],
-        /// As asked for.
-        display: u8,
-        /// The venue's number of the new order.
-        order_reference: U64,
-        /// As of the order replaced.
-        capacity: u8,
-        /// As asked for.
-        sweep: u8,
-        /// As asked for.
-        min_quantity: U32,
-        /// As of the order replaced.
-        cross_type: u8,
-        /// `L` live, `D` dead.
-        state: u8,
     }
 }
 
