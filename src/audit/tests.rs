@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::order::UserId;
 use crate::ring;
-use crate::runtime::{Counters, Duty};
+use crate::runtime::Counters;
 
 /// 2026-07-01, 12:04:05.
 const NOON_NS: u64 = 1_782_907_445_000_000_000;
@@ -65,7 +65,7 @@ proptest! {
             let user = (*user < 3).then_some(UserId(*user));
             tap.put(direction, user, NOON_NS + at as u64, message);
             tap.publish();
-            writer.poll();
+            writer.take();
         }
         writer.finish();
         let entries = all(&scratch.0);
@@ -91,7 +91,7 @@ fn a_day_has_its_own_file() {
     for day in 0..3u64 {
         tap.put(Direction::In, None, NOON_NS + day * 86_400_000_000_000, b"x");
         tap.publish();
-        writer.poll();
+        writer.take();
     }
     writer.finish();
     let name = |path: &std::path::PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -120,7 +120,7 @@ fn a_writer_that_does_not_keep_up_costs_messages_or_time_as_chosen() {
         sent += 1;
     }
     tap.publish();
-    writer.poll();
+    writer.take();
     assert!(tap.may_send() && tap.room() == 16, "it goes on once there is room");
     writer.finish();
     assert_eq!(all(&scratch.0).len(), sent);
@@ -133,7 +133,7 @@ fn what_a_dead_writer_left_is_read_and_compressed() {
     tap.put(Direction::In, Some(UserId(1)), NOON_NS, b"first");
     tap.put(Direction::In, Some(UserId(1)), NOON_NS, b"second");
     tap.publish();
-    writer.poll();
+    writer.take();
     drop(writer);
     let left = files(&scratch.0).unwrap();
     assert_eq!(left.len(), 1);
@@ -144,7 +144,7 @@ fn what_a_dead_writer_left_is_read_and_compressed() {
     let (mut tap, mut writer) = pair(&scratch, 64, Overload::Block, 1 << 20);
     tap.put(Direction::In, Some(UserId(1)), NOON_NS, b"third");
     tap.publish();
-    writer.poll();
+    writer.take();
     writer.finish();
     let messages: Vec<Vec<u8>> = all(&scratch.0).into_iter().map(|entry| entry.message).collect();
     assert_eq!(messages, [b"first".to_vec(), b"third".to_vec()]);

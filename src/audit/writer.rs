@@ -18,6 +18,9 @@ use super::tap::Slot;
 const BUFFER_BYTES: usize = 256 << 10;
 /// Slots taken in one turn.
 const SLOTS_MAX: usize = 4096;
+/// Nobody waits for the file: the writer rests between writes, and the cores are left to the orders.
+/// A ring holds many times what comes meanwhile.
+const REST: Duration = Duration::from_millis(20);
 /// After an error, nothing is tried for this long.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -83,7 +86,7 @@ impl Writer {
     }
 
     /// Takes what there is. Returns how many slots that were.
-    fn take(&mut self) -> usize {
+    pub(super) fn take(&mut self) -> usize {
         let mut taken = 0;
         for at in 0..self.rings.len() {
             for _ in 0..SLOTS_MAX {
@@ -220,8 +223,9 @@ impl Writer {
 impl Duty for Writer {
     fn poll(&mut self) -> usize {
         let taken = self.take();
-        if taken == 0 {
-            std::thread::sleep(Duration::from_millis(1));
+        // Unless they come faster than it rests: then what there is fills the ring.
+        if taken < SLOTS_MAX {
+            std::thread::sleep(REST);
         }
         taken
     }
