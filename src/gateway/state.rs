@@ -239,7 +239,11 @@ impl State {
         }
     }
 
-    fn send_window(&mut self, id: ConnId, transport: &mut impl Transport) -> Result<bool, Close> {
+    pub(super) fn send_window(
+        &mut self,
+        id: ConnId,
+        transport: &mut impl Transport,
+    ) -> Result<bool, Close> {
         let now_ns = self.now_ns;
         let conn = self.conns[id.index as usize].as_deref_mut().expect("found by send");
         let (Source::Window(mut offset), Some(user)) = (conn.source, conn.user) else {

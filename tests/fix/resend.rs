@@ -138,4 +138,20 @@ fn what_left_the_window_comes_from_the_journal() {
     }
     assert!(floor.venue.counter("gateway.replays") >= 1);
     peer.sync();
+    // Asked for twice, and goodbye in the middle of it: all of it comes, and the Logout last.
+    peer.send("2", "7=1|16=0|");
+    peer.send("2", "7=1|16=0|");
+    peer.send("5", "");
+    let mut news = 0;
+    let logout = loop {
+        let message = peer.any();
+        match message.get(35) {
+            "8" => news += usize::from(message.get(39) == "0"),
+            "5" => break message,
+            _ => {}
+        }
+    };
+    assert!(news >= count, "{news} of {count} orders");
+    logout.expect(&format!("34={:09}", peer.next_in));
+    peer.expect_end();
 }

@@ -8,6 +8,7 @@
 mod inbound;
 mod order;
 mod outbound;
+mod reasons;
 mod resend;
 mod say;
 mod session;

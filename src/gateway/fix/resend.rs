@@ -31,6 +31,8 @@ pub struct Resend {
     sent: usize,
     /// The journal was asked for messages.
     asked: bool,
+    /// Asked for meanwhile: once more from this place.
+    again: Option<u64>,
     packet: Vec<u8>,
 }
 
@@ -96,7 +98,11 @@ impl State {
                 resend.gap = None;
                 (resend.next, resend.until) = (first, until.max(resend.until));
             }
-            Some(resend) => resend.until = resend.until.max(until),
+            // What the journal brings has its place; then once more from there.
+            Some(resend) => {
+                resend.until = resend.until.max(until);
+                resend.again = Some(resend.again.map_or(first, |from| from.min(first)));
+            }
             none => *none = Some(Box::new(Resend { next: first, until, ..Resend::default() })),
         }
         self.counters.resends.add(1);
@@ -147,11 +153,16 @@ impl State {
             resend.ready.clear();
             resend.sent = 0;
             if resend.next >= resend.until && resend.gap.is_none() {
+                if let Some(from) = resend.again.take() {
+                    resend.next = from;
+                    continue;
+                }
                 if let Some(conn) = self.conn_mut(id) {
                     conn.source = Source::Window(then);
                     conn.chunk = None;
                 }
-                return Ok(true);
+                // What was said meanwhile waits for nothing else.
+                return self.send_window(id, transport);
             }
             match self.make_ready(id, &mut resend) {
                 Some(true) => {}
