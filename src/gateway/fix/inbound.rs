@@ -117,10 +117,11 @@ impl<'a> Request<'a> {
         }
         let known = self.from.symbols.find(&pad(symbol));
         command.symbol = known.ok_or(Reject::InvalidSymbol)?;
-        command.capacity = match self.text(tag::ORDER_CAPACITY) {
-            b"P" => Capacity::Principal,
-            b"R" => Capacity::Riskless,
-            b"" | b"A" => Capacity::Agency,
+        // OrderCapacity; in FIX 4.2 it was Rule80A.
+        command.capacity = match (self.text(tag::ORDER_CAPACITY), self.text(tag::RULE80_A)) {
+            (b"P", _) | (b"", b"P") => Capacity::Principal,
+            (b"R", _) => Capacity::Riskless,
+            (b"A", _) | (b"", b"A" | b"") => Capacity::Agency,
             _ => Capacity::Other,
         };
         if self.message.get(tag::NO_ALLOCS).is_some_and(|count| count != b"0") {

@@ -5,6 +5,7 @@
 //! that comes in gives a command that says which MsgSeqNum is expected next. So a restart goes on
 //! with both numbers where they were, and a resend gives back what was sent.
 
+mod admin;
 mod inbound;
 mod order;
 mod outbound;

@@ -6,17 +6,15 @@ use crate::order::{
     CancelReason, CarriedText, Command, CommandKind, Event, EventKind, OrderFlags, Reject, Side,
     Tags, TimeInForce, UnixNanos,
 };
+use crate::wire::fix::Version;
 use crate::wire::fix::value::{TIMESTAMP_BYTES, Timestamps};
 use crate::wire::fix::write::{Head, Writer};
-use crate::wire::fix::{Version, msg_type};
 
 use super::super::ledger::Ledger;
 use super::super::symbols::Names;
+use super::admin::Heads;
 use super::order::{Kind, Order, Short, TERMS_MAX, day_of, status};
-use super::reasons::{
-    business_text, cancel_text, cxl_rej_reason, ord_rej_reason, reject_text, session_reject_text,
-};
-use super::say::Say;
+use super::reasons::{cancel_text, cxl_rej_reason, ord_rej_reason, reject_text};
 use super::text::Parts;
 use super::{CL_ORD_ID_MAX, Ends};
 
@@ -25,40 +23,6 @@ mod exec {
     pub const RESTATED: u8 = b'D';
     pub const TRADE: u8 = b'F';
     pub const STATUS: u8 = b'I';
-}
-
-/// The head of each message type.
-struct Heads {
-    heartbeat: Head,
-    test_request: Head,
-    resend_request: Head,
-    reject: Head,
-    sequence_reset: Head,
-    logout: Head,
-    logon: Head,
-    report: Head,
-    cancel_reject: Head,
-    business_reject: Head,
-    mass_report: Head,
-}
-
-impl Heads {
-    fn new(ends: &Ends) -> Heads {
-        let head = |kind| Head::new(ends.version, kind, &ends.own, &ends.peer);
-        Heads {
-            heartbeat: head(msg_type::HEARTBEAT),
-            test_request: head(msg_type::TEST_REQUEST),
-            resend_request: head(msg_type::RESEND_REQUEST),
-            reject: head(msg_type::REJECT),
-            sequence_reset: head(msg_type::SEQUENCE_RESET),
-            logout: head(msg_type::LOGOUT),
-            logon: head(msg_type::LOGON),
-            report: head(msg_type::EXECUTION_REPORT),
-            cancel_reject: head(msg_type::ORDER_CANCEL_REJECT),
-            business_reject: head(msg_type::BUSINESS_MESSAGE_REJECT),
-            mass_report: head(msg_type::ORDER_MASS_CANCEL_REPORT),
-        }
-    }
 }
 
 /// What was said last, for the connection to act on.
@@ -73,16 +37,16 @@ pub enum Said {
 /// Everything a user's FIX session is told comes from here, in the order of the events, live and
 /// when the journal is replayed alike.
 pub struct Voice {
-    ends: Arc<Ends>,
-    heads: Box<Heads>,
-    times: Timestamps,
-    carried: CarriedText,
+    pub(super) ends: Arc<Ends>,
+    pub(super) heads: Box<Heads>,
+    pub(super) times: Timestamps,
+    pub(super) carried: CarriedText,
     /// The orders of the user.
     pub orders: Ledger<Order>,
     /// Messages so far, resets notwithstanding.
-    told: u64,
+    pub(super) told: u64,
     /// How many of them were there before MsgSeqNum 1.
-    before: u64,
+    pub(super) before: u64,
     /// MsgSeqNum expected next from the user, as far as events tell.
     next_in: u64,
     /// What the last event said of the session.
@@ -178,7 +142,7 @@ impl Voice {
     }
 
     /// The MsgSeqNum and ExecID of the next message.
-    fn next(&mut self) -> (u64, u64) {
+    pub(super) fn next(&mut self) -> (u64, u64) {
         self.told += 1;
         (self.told - self.before, self.told)
     }
@@ -457,82 +421,8 @@ impl Voice {
         writer.finish();
     }
 
-    /// What the session says beside orders.
-    fn session(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
-        if event.command.kind == CommandKind::Text {
-            return self.carried.take(&event.command);
-        }
-        let mut carried = std::mem::take(&mut self.carried);
-        let say = Say::read(&event.command, carried.of(&event.command));
-        match say {
-            Say::Heard => {}
-            Say::Status { order, words } => self.order_status(event, order, words, names, out),
-            say => self.admin(event, say, out),
-        }
-        self.carried = carried;
-    }
-
-    fn admin(&mut self, event: &Event, say: Say<'_>, out: &mut Vec<u8>) {
-        if let Say::LogOn { reset: true, .. } = say {
-            self.before = self.told;
-        }
-        let (number, _) = self.next();
-        let time = *self.times.text(event.time_ns());
-        let head = match say {
-            Say::LogOn { .. } => &self.heads.logon,
-            Say::LogOut(_) => &self.heads.logout,
-            Say::TestRequest => &self.heads.test_request,
-            Say::ResendRequest(_) => &self.heads.resend_request,
-            Say::Reject { .. } => &self.heads.reject,
-            Say::BusinessReject { .. } => &self.heads.business_reject,
-            _ => &self.heads.heartbeat,
-        };
-        let mut writer = Writer::new(out, head, number, &time);
-        match say {
-            Say::LogOn { heartbeat_s, reset } => {
-                self.said = Some(Said::LogOn);
-                writer.character(b"98=", b'0').number(b"108=", heartbeat_s.into());
-                if reset {
-                    writer.character(b"141=", b'Y');
-                }
-            }
-            Say::LogOut(text) => {
-                self.said = Some(Said::LogOut);
-                if !text.is_empty() {
-                    writer.bytes(b"58=", text);
-                }
-            }
-            Say::Heartbeat(id) if !id.is_empty() => {
-                writer.bytes(b"112=", id);
-            }
-            Say::TestRequest => {
-                writer.number(b"112=", number);
-            }
-            Say::ResendRequest(from) => {
-                writer.number(b"7=", from.into()).character(b"16=", b'0');
-            }
-            Say::Reject { number, tag, reason, msg_type } => {
-                writer.number(b"45=", number.into());
-                if tag != 0 {
-                    writer.number(b"371=", tag.into());
-                }
-                writer.bytes(b"372=", msg_type);
-                // FIX 4.2 knows reasons 0 to 11.
-                if self.ends.version == Version::Fix44 || reason <= 11 {
-                    writer.number(b"373=", reason.into());
-                }
-                writer.bytes(b"58=", session_reject_text(reason));
-            }
-            Say::BusinessReject { number, reason, msg_type } => {
-                writer.number(b"45=", number.into()).bytes(b"372=", msg_type);
-                writer.number(b"380=", reason.into()).bytes(b"58=", business_text(reason));
-            }
-            _ => {}
-        }
-        writer.finish();
-    }
-
-    fn order_status(
+    /// An ExecutionReport of how an order stands.
+    pub(super) fn order_status(
         &mut self,
         event: &Event,
         number: u32,

@@ -142,6 +142,10 @@ static HEADER: Layout = layout(&[
     may(tag::SENDER_SUB_ID, Text),
     may(tag::SENDER_LOCATION_ID, Text),
     may(tag::TARGET_SUB_ID, Text),
+    may(tag::TARGET_LOCATION_ID, Text),
+    may(tag::ON_BEHALF_OF_LOCATION_ID, Text),
+    may(tag::DELIVER_TO_LOCATION_ID, Text),
+    may(tag::MESSAGE_ENCODING, Text),
     may(tag::ON_BEHALF_OF_COMP_ID, Text),
     may(tag::ON_BEHALF_OF_SUB_ID, Text),
     may(tag::DELIVER_TO_COMP_ID, Text),
@@ -204,67 +208,68 @@ const TIMES_IN_FORCE: Kind = One(b"01234567");
 const EXEC_INSTS: Kind = Several(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcde");
 const HANDL_INSTS: Kind = One(b"123");
 
-static NEW_ORDER_42: Layout = layout(&[
-    must(tag::CL_ORD_ID, Text),
-    may(tag::CLIENT_ID, Text),
-    may(tag::ACCOUNT, Text),
-    may(tag::NO_ALLOCS, Kind::Group(&ALLOCS)),
-    may(tag::SETTL_TYPE, Text),
-    must(tag::HANDL_INST, HANDL_INSTS),
-    may(tag::EXEC_INST, EXEC_INSTS),
-    may(tag::MIN_QTY, Decimal),
-    may(tag::MAX_FLOOR, Decimal),
-    may(tag::EX_DESTINATION, Text),
-    must(tag::SYMBOL, Text),
-    may(tag::SYMBOL_SFX, Text),
-    may(tag::SECURITY_ID, Text),
-    may(tag::SECURITY_ID_SOURCE, Text),
-    may(tag::SECURITY_TYPE, Text),
-    may(tag::SECURITY_EXCHANGE, Text),
-    must(tag::SIDE, SIDES),
-    must(tag::TRANSACT_TIME, Timestamp),
-    must(tag::ORDER_QTY, Decimal),
-    must(tag::ORD_TYPE, ORD_TYPES),
-    may(tag::PRICE, Decimal),
-    may(tag::STOP_PX, Decimal),
-    may(tag::CURRENCY, Text),
-    may(tag::TIME_IN_FORCE, TIMES_IN_FORCE),
-    may(tag::EXPIRE_DATE, Date),
-    may(tag::EXPIRE_TIME, Timestamp),
-    may(tag::TEXT, Text),
-]);
+/// What orders and replacements have in common, behind what is each one's own. Fields that say nothing
+/// to this venue are let through, as long as they belong to the message.
+macro_rules! order_layout {
+    ($($own:expr),* $(,)?) => {
+        layout(&[
+            $($own,)*
+            must(tag::CL_ORD_ID, Text),
+            must(tag::SYMBOL, Text),
+            must(tag::SIDE, SIDES),
+            must(tag::TRANSACT_TIME, Timestamp),
+            must(tag::ORDER_QTY, Decimal),
+            must(tag::ORD_TYPE, ORD_TYPES),
+            may(tag::ACCOUNT, Text),
+            may(tag::NO_ALLOCS, Kind::Group(&ALLOCS)),
+            may(tag::SETTL_TYPE, Text),
+            may(tag::SETTL_DATE, Date),
+            may(tag::EXEC_INST, EXEC_INSTS),
+            may(tag::MIN_QTY, Decimal),
+            may(tag::MAX_FLOOR, Decimal),
+            may(tag::EX_DESTINATION, Text),
+            may(tag::PROCESS_CODE, Text),
+            may(tag::SYMBOL_SFX, Text),
+            may(tag::SECURITY_ID, Text),
+            may(tag::SECURITY_ID_SOURCE, Text),
+            may(tag::SECURITY_TYPE, Text),
+            may(tag::SECURITY_EXCHANGE, Text),
+            may(tag::ISSUER, Text),
+            may(tag::SECURITY_DESC, Text),
+            may(tag::LOCATE_REQD, Boolean),
+            may(tag::PRICE, Decimal),
+            may(tag::STOP_PX, Decimal),
+            may(tag::CURRENCY, Text),
+            may(tag::SETTL_CURRENCY, Text),
+            may(tag::COMPLIANCE_ID, Text),
+            may(tag::SOLICITED_FLAG, Boolean),
+            may(tag::TIME_IN_FORCE, TIMES_IN_FORCE),
+            may(tag::EXPIRE_DATE, Date),
+            may(tag::EXPIRE_TIME, Timestamp),
+            may(tag::TEXT, Text),
+        ])
+    };
+}
 
-static NEW_ORDER_44: Layout = layout(&[
-    must(tag::CL_ORD_ID, Text),
-    may(tag::NO_PARTY_IDS, Kind::Group(&PARTIES)),
-    may(tag::ACCOUNT, Text),
-    may(tag::ACCOUNT_TYPE, Number),
-    may(tag::NO_ALLOCS, Kind::Group(&ALLOCS)),
-    may(tag::SETTL_TYPE, Text),
+static NEW_ORDER_42: Layout = order_layout![
+    must(tag::HANDL_INST, HANDL_INSTS),
+    may(tag::CLIENT_ID, Text),
+    may(tag::EXEC_BROKER, Text),
+    may(tag::RULE80_A, Text),
+];
+
+static NEW_ORDER_44: Layout = order_layout![
     may(tag::HANDL_INST, HANDL_INSTS),
-    may(tag::EXEC_INST, EXEC_INSTS),
-    may(tag::MIN_QTY, Decimal),
-    may(tag::MAX_FLOOR, Decimal),
-    may(tag::EX_DESTINATION, Text),
-    must(tag::SYMBOL, Text),
-    may(tag::SYMBOL_SFX, Text),
-    may(tag::SECURITY_ID, Text),
-    may(tag::SECURITY_ID_SOURCE, Text),
-    may(tag::SECURITY_TYPE, Text),
-    may(tag::SECURITY_EXCHANGE, Text),
-    must(tag::SIDE, SIDES),
-    must(tag::TRANSACT_TIME, Timestamp),
-    must(tag::ORDER_QTY, Decimal),
-    must(tag::ORD_TYPE, ORD_TYPES),
-    may(tag::PRICE, Decimal),
-    may(tag::STOP_PX, Decimal),
-    may(tag::CURRENCY, Text),
-    may(tag::TIME_IN_FORCE, TIMES_IN_FORCE),
-    may(tag::EXPIRE_DATE, Date),
-    may(tag::EXPIRE_TIME, Timestamp),
+    may(tag::NO_PARTY_IDS, Kind::Group(&PARTIES)),
+    may(tag::ACCOUNT_TYPE, Number),
     may(tag::ORDER_CAPACITY, One(b"AGIPRW")),
-    may(tag::TEXT, Text),
-]);
+    may(tag::ORDER_RESTRICTIONS, Text),
+    may(tag::CUST_ORDER_CAPACITY, Number),
+    may(tag::SECONDARY_CL_ORD_ID, Text),
+    may(tag::CL_ORD_LINK_ID, Text),
+    may(tag::CFI_CODE, Text),
+    may(tag::PRODUCT, Number),
+];
 
 static CANCEL: Layout = layout(&[
     must(tag::ORIG_CL_ORD_ID, Text),
@@ -283,35 +288,29 @@ static CANCEL: Layout = layout(&[
     may(tag::TEXT, Text),
 ]);
 
-static REPLACE: Layout = layout(&[
+static REPLACE_42: Layout = order_layout![
     must(tag::ORIG_CL_ORD_ID, Text),
+    must(tag::HANDL_INST, HANDL_INSTS),
     may(tag::ORDER_ID, Text),
-    must(tag::CL_ORD_ID, Text),
     may(tag::CLIENT_ID, Text),
-    may(tag::NO_PARTY_IDS, Kind::Group(&PARTIES)),
-    may(tag::ACCOUNT, Text),
-    may(tag::SETTL_TYPE, Text),
+    may(tag::EXEC_BROKER, Text),
+    may(tag::RULE80_A, Text),
+];
+
+static REPLACE_44: Layout = order_layout![
+    must(tag::ORIG_CL_ORD_ID, Text),
     may(tag::HANDL_INST, HANDL_INSTS),
-    may(tag::EXEC_INST, EXEC_INSTS),
-    may(tag::MIN_QTY, Decimal),
-    may(tag::MAX_FLOOR, Decimal),
-    may(tag::EX_DESTINATION, Text),
-    must(tag::SYMBOL, Text),
-    may(tag::SYMBOL_SFX, Text),
-    may(tag::SECURITY_ID, Text),
-    may(tag::SECURITY_ID_SOURCE, Text),
-    must(tag::SIDE, SIDES),
-    must(tag::TRANSACT_TIME, Timestamp),
-    must(tag::ORDER_QTY, Decimal),
-    must(tag::ORD_TYPE, ORD_TYPES),
-    may(tag::PRICE, Decimal),
-    may(tag::STOP_PX, Decimal),
-    may(tag::CURRENCY, Text),
-    may(tag::TIME_IN_FORCE, TIMES_IN_FORCE),
-    may(tag::EXPIRE_DATE, Date),
-    may(tag::EXPIRE_TIME, Timestamp),
-    may(tag::TEXT, Text),
-]);
+    may(tag::ORDER_ID, Text),
+    may(tag::NO_PARTY_IDS, Kind::Group(&PARTIES)),
+    may(tag::ACCOUNT_TYPE, Number),
+    may(tag::ORDER_CAPACITY, One(b"AGIPRW")),
+    may(tag::ORDER_RESTRICTIONS, Text),
+    may(tag::CUST_ORDER_CAPACITY, Number),
+    may(tag::SECONDARY_CL_ORD_ID, Text),
+    may(tag::CL_ORD_LINK_ID, Text),
+    may(tag::CFI_CODE, Text),
+    may(tag::PRODUCT, Number),
+];
 
 static STATUS: Layout = layout(&[
     may(tag::ORDER_ID, Text),
@@ -345,7 +344,8 @@ fn layout_of(version: Version, msg_type: &[u8]) -> Option<&'static Layout> {
         (b'D', Version::Fix42) => &NEW_ORDER_42,
         (b'D', Version::Fix44) => &NEW_ORDER_44,
         (b'F', _) => &CANCEL,
-        (b'G', _) => &REPLACE,
+        (b'G', Version::Fix42) => &REPLACE_42,
+        (b'G', Version::Fix44) => &REPLACE_44,
         (b'H', _) => &STATUS,
         // FIX 4.3 brought it.
         (b'q', Version::Fix44) => &MASS_CANCEL,
