@@ -21,6 +21,8 @@ use super::voice::{Outbound, Page};
 
 /// The shortest packet that becomes a command: an account query.
 const COMMAND_BYTES_MIN: usize = HEADER_BYTES + 1;
+/// Commands that one login may become, at most.
+const LOGIN_COMMANDS_MAX: usize = 16;
 /// Connections that one turn may read, at most.
 const READS_MAX: usize = 256;
 /// Events taken in one turn.
@@ -177,7 +179,14 @@ impl<T: Transport> Gateway<T> {
     pub fn poll_in(&mut self, now_ns: UnixNanos) -> usize {
         self.state.now_ns = now_ns;
         let state = &mut self.state;
-        let mut work = self.auth_answers.pop_batch(usize::MAX, |answer| state.finish_login(answer));
+        // A login may say something, which must find room.
+        let mut work = self.auth_answers.pop_while(usize::MAX, |answer| {
+            let room = state.commands.free() >= LOGIN_COMMANDS_MAX;
+            if room {
+                state.finish_login(answer);
+            }
+            room
+        });
         work += state.disconnect_users() + state.attend_peers();
         // Every byte read must find room for the commands it may hold, and what was left of an
         // earlier read for one more on each connection read.

@@ -74,7 +74,7 @@ fn every_message_is_there_in_order_and_no_password() {
 }
 
 #[test]
-fn an_order_waits_for_a_writer_that_must_not_lose_anything() {
+fn a_writer_that_must_not_lose_anything_has_it_all() {
     let text = super::text("audit = \"block\"", "");
     let venue = Venue::start_in(Scratch::new(), &text);
     let mut alice = venue.client("ALICE");

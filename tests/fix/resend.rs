@@ -36,6 +36,16 @@ fn application_messages_come_again_and_the_rest_is_filled() {
     peer.send("2", "7=3|16=2|");
     peer.expect("35=3|373=5");
     peer.sync();
+    // Numbers beyond all numbers, also where some came before a reset.
+    drop(peer);
+    floor.venue.wait_for("gateway.connections_closed", 1);
+    let mut peer = floor.peer("CLIENT1");
+    peer.log_on("141=Y|");
+    peer.send("2", &format!("7={}|16=0|", u64::MAX));
+    peer.sync();
+    peer.send("2", &format!("7=1|16={}|", u64::MAX));
+    peer.any().expect("35=4|34=000000001|43=Y|123=Y|36=3");
+    peer.sync();
 }
 
 #[test]

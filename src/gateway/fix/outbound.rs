@@ -85,7 +85,7 @@ impl Voice {
 
     /// The place in the stream, from 1, of a MsgSeqNum.
     pub fn place(&self, number: u64) -> u64 {
-        self.before + number
+        self.before.saturating_add(number)
     }
 
     /// The MsgSeqNum of a place in the stream.
