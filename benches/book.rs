@@ -58,7 +58,7 @@ impl Machine {
         let outlet = RingOutlet { events: tx, feedback: Vec::with_capacity(4096) };
         let mut machine = Machine {
             risk: Risk::new(capacity),
-            book: Book::new(book::Capacity { orders, symbols: 1, nodes: 4096 }),
+            book: Book::new(book::Capacity { orders, symbols: 1 }),
             reports: RingReports::new(outlet),
             events,
         };

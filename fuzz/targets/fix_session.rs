@@ -126,7 +126,7 @@ impl Venue {
     fn open() -> Venue {
         let capacity = risk::Capacity { orders: 256, users: 2, firms: 2, symbols: 1 };
         let mut risk = Risk::new(capacity);
-        let mut book = Book::new(book::Capacity { orders: 256, symbols: 1, nodes: 256 });
+        let mut book = Book::new(book::Capacity { orders: 256, symbols: 1 });
         let limits = Limits {
             max_order_qty: 1_000_000,
             max_order_notional: u64::MAX >> 1,

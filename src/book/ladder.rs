@@ -1,17 +1,23 @@
 //! The price levels of one symbol, found by price and from best to worst.
 //!
-//! Prices are counted in ticks. A tick number is cut into three parts: the high bits index a
-//! directory, the next six a node, the last six a leaf node, whose child is the level. Each node
-//! has a 64-bit map of its children, so the next price that exists is found by masking and
-//! counting zeros, three times at most, however empty the range between.
+//! Prices are counted in ticks, and a tick number is read as digits of six bits. Levels are leaves
+//! of a radix tree over these digits, compressed: a node stands only where prices part, at the
+//! highest digit in which they do, so it has two children at least. That bounds the nodes of all
+//! trees together by the number of levels, whatever the prices: an order that got a slot always
+//! finds room to rest. Each node has a 64-bit map of its children, so the next price that exists
+//! is a few bit scans away, however empty the range between.
 
 use crate::order::{Price, Slot};
-
-/// No level, node or order.
-pub(super) const NIL: u32 = u32::MAX;
+use crate::runtime::Sparse;
 
 /// No tick: the side is empty.
 const NO_TICK: u32 = u32::MAX;
+
+/// Bits of a digit.
+const DIGIT_BITS: u32 = 6;
+
+/// Nodes whose memory is there from the start; the rest comes when it is first used.
+const NODES_TOUCHED: usize = 8192;
 
 /// One queue of orders in time priority, linked through the orders.
 #[derive(Clone, Copy, Debug)]
@@ -42,39 +48,79 @@ pub(super) struct Level {
 
 const _: () = assert!(size_of::<Level>() == 32);
 
-#[derive(Clone)]
-#[repr(C, align(64))]
-struct Node {
-    child: [u32; 64],
+/// A place in the tree: nothing, a node with the digit it branches at, or a level. The digit is in
+/// the reference, so that a step down reads one word.
+#[derive(Clone, Copy, PartialEq, Eq, zerocopy::FromBytes)]
+#[repr(transparent)]
+struct Child(u32);
+
+impl Child {
+    const NONE: Child = Child(0);
+    const LEVEL: u32 = 7;
+
+    #[inline]
+    fn level(index: u32) -> Child {
+        Child((index + 1) << 3 | Child::LEVEL)
+    }
+
+    #[inline]
+    fn node(index: u32, digit: u32) -> Child {
+        Child((index + 1) << 3 | digit)
+    }
+
+    #[inline]
+    fn is_node(self) -> bool {
+        self != Child::NONE && self.0 & 7 != Child::LEVEL
+    }
+
+    #[inline]
+    fn index(self) -> usize {
+        (self.0 >> 3) as usize - 1
+    }
+
+    /// Which digit of the tick a node branches at, counted from the lowest.
+    #[inline]
+    fn digit(self) -> u32 {
+        self.0 & 7
+    }
+
+    /// Where in a node a tick belongs.
+    #[inline]
+    fn place(self, tick: u32) -> usize {
+        (tick >> (self.digit() * DIGIT_BITS) & 63) as usize
+    }
 }
 
-/// Levels and tree nodes, shared by all symbols.
+#[derive(Clone, Copy, zerocopy::FromBytes)]
+#[repr(C, align(64))]
+struct Node {
+    child: [Child; 64],
+}
+
+/// Levels and tree nodes, shared by all symbols: a level for each order, and as many nodes.
 pub(super) struct Pools {
     levels: Vec<Level>,
     free_levels: Vec<u32>,
-    nodes: Vec<Node>,
+    nodes: Sparse<Node>,
     /// For each node, which children exist.
-    maps: Vec<u64>,
+    maps: Sparse<u64>,
     free_nodes: Vec<u32>,
+    /// Nodes from here on were never used.
+    fresh: u32,
 }
 
 impl Pools {
-    pub fn new(levels: u32, nodes: u32) -> Pools {
+    pub fn new(orders: u32) -> Pools {
         let level = Level { shown: Queue::EMPTY, hidden: Queue::EMPTY, tick: 0, shares: 0 };
+        let touched = NODES_TOUCHED.min(orders as usize);
         Pools {
-            levels: vec![level; levels as usize],
-            free_levels: (0..levels).rev().collect(),
-            nodes: vec![Node { child: [NIL; 64] }; nodes as usize],
-            maps: vec![0; nodes as usize],
-            free_nodes: (0..nodes).rev().collect(),
+            levels: vec![level; orders as usize],
+            free_levels: (0..orders).rev().collect(),
+            nodes: Sparse::new(orders as usize, touched),
+            maps: Sparse::new(orders as usize, touched),
+            free_nodes: Vec::with_capacity(orders as usize),
+            fresh: 0,
         }
-    }
-
-    /// Whether an order at any price can rest: a new price takes two nodes at most. Levels
-    /// cannot run out, there are as many as orders.
-    #[inline]
-    pub fn has_room(&self) -> bool {
-        self.free_nodes.len() >= 2
     }
 
     #[inline]
@@ -94,79 +140,98 @@ impl Pools {
         index
     }
 
+    /// A node without children. There is always one: a node has two children at least, so there
+    /// are fewer nodes than levels.
+    fn new_node(&mut self, digit: u32) -> Child {
+        let index = self.free_nodes.pop().unwrap_or_else(|| {
+            self.fresh += 1;
+            self.fresh - 1
+        });
+        debug_assert_eq!(self.maps[index as usize], 0, "a free node has no children");
+        Child::node(index, digit)
+    }
+
     #[inline]
-    fn child(&self, node: u32, at: u32) -> u32 {
-        self.nodes[node as usize].child[(at & 63) as usize]
+    fn child(&self, node: Child, tick: u32) -> Child {
+        self.nodes[node.index()].child[node.place(tick)]
     }
 
-    fn set_child(&mut self, node: u32, at: u32, child: u32) {
-        self.nodes[node as usize].child[(at & 63) as usize] = child;
-        self.maps[node as usize] |= 1 << (at & 63);
+    #[inline]
+    fn set_child(&mut self, node: Child, tick: u32, child: Child) {
+        let place = node.place(tick);
+        self.nodes[node.index()].child[place] = child;
+        self.maps[node.index()] |= 1 << place;
     }
 
-    /// Removes a child; true if the node has none left and was freed.
-    fn clear_child(&mut self, node: u32, at: u32) -> bool {
-        self.nodes[node as usize].child[(at & 63) as usize] = NIL;
-        self.maps[node as usize] &= !(1 << (at & 63));
-        let empty = self.maps[node as usize] == 0;
-        if empty {
-            self.free_nodes.push(node);
+    #[inline]
+    fn clear_child(&mut self, node: Child, tick: u32) {
+        let place = node.place(tick);
+        self.nodes[node.index()].child[place] = Child::NONE;
+        self.maps[node.index()] &= !(1 << place);
+    }
+
+    /// Takes a node's only child out and frees the node; `None` if it has more than one.
+    #[inline]
+    fn dissolve(&mut self, node: Child) -> Option<Child> {
+        let map = &mut self.maps[node.index()];
+        if !map.is_power_of_two() {
+            return None;
         }
-        empty
+        let place = map.trailing_zeros() as usize;
+        *map = 0;
+        let last = &mut self.nodes[node.index()].child[place];
+        let only = std::mem::replace(last, Child::NONE);
+        self.free_nodes.push(node.index() as u32);
+        Some(only)
     }
 
-    /// The nearest existing child strictly below `at` (`down`) or above.
+    /// The nearest existing child strictly below a tick's place (`down`) or above.
     #[inline]
-    fn next_child(&self, node: u32, at: u32, down: bool) -> Option<u32> {
-        let map = if node == NIL { 0 } else { self.maps[node as usize] };
-        beside(map, at & 63, down)
+    fn beside(&self, node: Child, tick: u32, down: bool) -> Option<Child> {
+        let (map, at) = (self.maps[node.index()], node.place(tick));
+        let masked = if down { map & ((1 << at) - 1) } else { map & (!1 << at) };
+        (masked != 0).then(|| self.nodes[node.index()].child[outermost(masked, down)])
     }
 
-    /// The outermost child: the highest (`down`) or the lowest.
+    /// The outermost level below a place: the highest (`down`) or the lowest.
     #[inline]
-    fn first_child(&self, node: u32, down: bool) -> u32 {
-        outermost(self.maps[node as usize], down)
+    fn outermost_level(&self, mut at: Child, down: bool) -> u32 {
+        while at.is_node() {
+            at = self.nodes[at.index()].child[outermost(self.maps[at.index()], down)];
+        }
+        at.index() as u32
     }
-}
-
-/// The nearest set bit strictly below `at` (`down`) or above it.
-#[inline]
-fn beside(map: u64, at: u32, down: bool) -> Option<u32> {
-    let masked = if down { map & ((1 << at) - 1) } else { map & (!1 << at) };
-    (masked != 0).then(|| outermost(masked, down))
 }
 
 /// The highest set bit (`down`: where a walk downwards starts) or the lowest.
 #[inline]
-fn outermost(map: u64, down: bool) -> u32 {
-    if down { 63 - map.leading_zeros() } else { map.trailing_zeros() }
+fn outermost(map: u64, down: bool) -> usize {
+    (if down { 63 - map.leading_zeros() } else { map.trailing_zeros() }) as usize
+}
+
+/// The best level of a side.
+#[derive(Clone, Copy)]
+struct Best {
+    tick: u32,
+    level: u32,
+}
+
+impl Best {
+    const NONE: Best = Best { tick: NO_TICK, level: u32::MAX };
 }
 
 /// The levels of one symbol. Bids and asks share the tree: every level up to the best bid holds
 /// bids, every level from the best ask holds asks.
 pub(super) struct Ladder {
     tick: Price,
-    /// Node of each 4096 ticks.
-    directory: Vec<u32>,
-    /// Which entries of the directory exist, and which words of that map are not zero.
-    directory_map: Vec<u64>,
-    directory_summary: Vec<u64>,
-    /// Best bid and best ask, in ticks.
-    best: [u32; 2],
+    root: Child,
+    best: [Best; 2],
 }
 
 impl Ladder {
     pub fn new(tick: Price) -> Ladder {
         assert!(tick.0 > 0, "a tick is above 0");
-        let entries = ((Price::MAX_LIMIT.0 / tick.0) >> 12) as usize + 1;
-        let words = entries.div_ceil(64);
-        Ladder {
-            tick,
-            directory: vec![NIL; entries],
-            directory_map: vec![0; words],
-            directory_summary: vec![0; words.div_ceil(64)],
-            best: [NO_TICK; 2],
-        }
+        Ladder { tick, root: Child::NONE, best: [Best::NONE; 2] }
     }
 
     #[inline]
@@ -175,130 +240,136 @@ impl Ladder {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.best == [NO_TICK; 2]
+        self.root == Child::NONE
     }
 
     /// Best price of the buyers (`buys`) or the sellers.
     #[inline]
     pub fn best(&self, buys: bool) -> Option<Price> {
-        let tick = self.best[usize::from(!buys)];
+        let tick = self.best[usize::from(!buys)].tick;
         (tick != NO_TICK).then(|| Price(tick * self.tick.0))
     }
 
     /// The best level of a side.
     #[inline]
-    pub fn best_level(&self, pools: &Pools, buys: bool) -> Option<u32> {
-        let tick = self.best[usize::from(!buys)];
-        (tick != NO_TICK).then(|| self.find(pools, tick))
+    pub fn best_level(&self, buys: bool) -> Option<u32> {
+        let Best { tick, level } = self.best[usize::from(!buys)];
+        (tick != NO_TICK).then_some(level)
     }
 
-    /// The level of an existing tick, or NIL.
+    /// The level of a tick. Only the digits at which prices part are looked at on the way, so the
+    /// level found may be another's.
     #[inline]
-    fn find(&self, pools: &Pools, tick: u32) -> u32 {
-        let Some(&node) = self.directory.get((tick >> 12) as usize) else { return NIL };
-        if node == NIL {
-            return NIL;
+    fn find(&self, pools: &Pools, tick: u32) -> Option<u32> {
+        let mut at = self.root;
+        while at.is_node() {
+            at = pools.child(at, tick);
         }
-        let leaf = pools.child(node, tick >> 6);
-        if leaf == NIL { NIL } else { pools.child(leaf, tick) }
+        let found = at != Child::NONE && pools.levels[at.index()].tick == tick;
+        found.then(|| at.index() as u32)
     }
 
     pub fn level_at(&self, pools: &Pools, price: Price) -> Option<u32> {
         if !price.0.is_multiple_of(self.tick.0) {
             return None;
         }
-        let level = self.find(pools, price.0 / self.tick.0);
-        (level != NIL).then_some(level)
+        self.find(pools, price.0 / self.tick.0)
     }
 
     /// The level for a price, made if it does not exist, and the side's best price kept.
     #[inline]
     pub fn obtain(&mut self, pools: &mut Pools, price: Price, buys: bool) -> u32 {
         let tick = price.0 / self.tick.0;
-        let level = self.find(pools, tick);
-        if level != NIL {
-            return level;
+        match self.find(pools, tick) {
+            Some(level) => level,
+            None => self.insert(pools, tick, buys),
         }
-        self.insert(pools, tick, buys)
     }
 
     fn insert(&mut self, pools: &mut Pools, tick: u32, buys: bool) -> u32 {
-        let entry = (tick >> 12) as usize;
-        if self.directory[entry] == NIL {
-            self.directory[entry] = pools.free_nodes.pop().expect("checked by has_room");
-            self.directory_map[entry >> 6] |= 1 << (entry & 63);
-            self.directory_summary[entry >> 12] |= 1 << (entry >> 6 & 63);
-        }
-        let node = self.directory[entry];
-        let mut leaf = pools.child(node, tick >> 6);
-        if leaf == NIL {
-            leaf = pools.free_nodes.pop().expect("checked by has_room");
-            pools.set_child(node, tick >> 6, leaf);
-        }
         let level = pools.new_level(tick);
-        pools.set_child(leaf, tick, level);
-
+        if self.root == Child::NONE {
+            self.root = Child::level(level);
+        } else {
+            self.attach(pools, tick, Child::level(level));
+        }
         let best = &mut self.best[usize::from(!buys)];
-        let better = (buys & (tick > *best)) | (!buys & (tick < *best));
-        if *best == NO_TICK || better {
-            *best = tick;
+        let better = (buys & (tick > best.tick)) | (!buys & (tick < best.tick));
+        if best.tick == NO_TICK || better {
+            *best = Best { tick, level };
         }
         level
+    }
+
+    /// Puts a new level where its tick parts from those that are there.
+    fn attach(&mut self, pools: &mut Pools, tick: u32, level: Child) {
+        // Any level on the way has every digit that is not looked at in common with the others.
+        let mut at = self.root;
+        while at.is_node() {
+            let next = pools.child(at, tick);
+            if next == Child::NONE {
+                break;
+            }
+            at = next;
+        }
+        let near = pools.levels[pools.outermost_level(at, true) as usize].tick;
+        let digit = (31 - (near ^ tick).leading_zeros()) / DIGIT_BITS;
+
+        let (mut above, mut at) = (Child::NONE, self.root);
+        while at.is_node() && at.digit() > digit {
+            (above, at) = (at, pools.child(at, tick));
+        }
+        if at.is_node() && at.digit() == digit {
+            return pools.set_child(at, tick, level);
+        }
+        let node = pools.new_node(digit);
+        pools.set_child(node, near, at);
+        pools.set_child(node, tick, level);
+        self.put_below(pools, above, tick, node);
+    }
+
+    /// Sets what stands below a node on a tick's way; the root below none.
+    #[inline]
+    fn put_below(&mut self, pools: &mut Pools, above: Child, tick: u32, child: Child) {
+        match above {
+            Child::NONE => self.root = child,
+            above => pools.set_child(above, tick, child),
+        }
     }
 
     /// Removes a level that has no orders left.
     pub fn remove(&mut self, pools: &mut Pools, level: u32, buys: bool) {
         let tick = pools.level(level).tick;
-        pools.free_levels.push(level);
-        let entry = (tick >> 12) as usize;
-        let node = self.directory[entry];
-        let leaf = pools.child(node, tick >> 6);
-        if pools.clear_child(leaf, tick) && pools.clear_child(node, tick >> 6) {
-            self.directory[entry] = NIL;
-            self.directory_map[entry >> 6] &= !(1 << (entry & 63));
-            if self.directory_map[entry >> 6] == 0 {
-                self.directory_summary[entry >> 12] &= !(1 << (entry >> 6 & 63));
-            }
-        }
-        if self.best[usize::from(!buys)] == tick {
+        if self.best[usize::from(!buys)].tick == tick {
             let next = self.next_level(pools, tick, buys);
-            self.best[usize::from(!buys)] = next.map_or(NO_TICK, |level| pools.level(level).tick);
+            self.best[usize::from(!buys)] = next
+                .map_or(Best::NONE, |level| Best { tick: pools.level(level).tick, level });
+        }
+        pools.free_levels.push(level);
+        let (mut above, mut node, mut at) = (Child::NONE, Child::NONE, self.root);
+        while at.is_node() {
+            (above, node, at) = (node, at, pools.child(at, tick));
+        }
+        if node == Child::NONE {
+            self.root = Child::NONE;
+            return;
+        }
+        pools.clear_child(node, tick);
+        if let Some(only) = pools.dissolve(node) {
+            self.put_below(pools, above, tick, only);
         }
     }
 
-    /// The next level behind `tick`: downwards among the bids (`buys`), upwards among the asks.
+    /// The next level behind that of `tick`, which exists: downwards among the bids (`buys`),
+    /// upwards among the asks.
     #[inline]
     pub fn next_level(&self, pools: &Pools, tick: u32, buys: bool) -> Option<u32> {
-        let node = self.directory[(tick >> 12) as usize];
-        let leaf = if node == NIL { NIL } else { pools.child(node, tick >> 6) };
-        if let Some(at) = pools.next_child(leaf, tick, buys) {
-            return Some(pools.child(leaf, at));
+        let (mut at, mut next) = (self.root, None);
+        while at.is_node() {
+            next = pools.beside(at, tick, buys).or(next);
+            at = pools.child(at, tick);
         }
-        if let Some(at) = pools.next_child(node, tick >> 6, buys) {
-            let leaf = pools.child(node, at);
-            return Some(pools.child(leaf, pools.first_child(leaf, buys)));
-        }
-        let entry = self.next_entry((tick >> 12) as usize, buys)?;
-        let node = self.directory[entry];
-        let leaf = pools.child(node, pools.first_child(node, buys));
-        Some(pools.child(leaf, pools.first_child(leaf, buys)))
-    }
-
-    /// The next existing directory entry beside `entry`.
-    fn next_entry(&self, entry: usize, down: bool) -> Option<usize> {
-        let word = entry >> 6;
-        if let Some(bit) = beside(self.directory_map[word], (entry & 63) as u32, down) {
-            return Some(word << 6 | bit as usize);
-        }
-        let mut summary = word >> 6;
-        let mut bit = beside(self.directory_summary[summary], (word & 63) as u32, down);
-        while bit.is_none() {
-            summary = if down { summary.checked_sub(1)? } else { summary + 1 };
-            let map = *self.directory_summary.get(summary)?;
-            bit = (map != 0).then(|| outermost(map, down));
-        }
-        let word = summary << 6 | bit.expect("found above") as usize;
-        Some(word << 6 | outermost(self.directory_map[word], down) as usize)
+        next.map(|next| pools.outermost_level(next, buys))
     }
 }
 
@@ -309,7 +380,7 @@ mod tests {
 
     #[test]
     fn the_next_level_is_the_next_price_however_far() {
-        let mut pools = Pools::new(64, 128);
+        let mut pools = Pools::new(64);
         let mut ladder = Ladder::new(Price(1));
         let prices =
             [1, 63, 64, 4095, 4096, 262_144, 16_777_216, 1_000_000_000, Price::MAX_LIMIT.0];
@@ -317,7 +388,7 @@ mod tests {
             ladder.obtain(&mut pools, Price(price), false);
         }
         let mut seen = vec![];
-        let mut level = ladder.best_level(&pools, false);
+        let mut level = ladder.best_level(false);
         while let Some(at) = level {
             seen.push(pools.level(at).tick);
             level = ladder.next_level(&pools, pools.level(at).tick, false);
@@ -328,7 +399,7 @@ mod tests {
 
     #[test]
     fn removed_levels_give_back_every_node() {
-        let mut pools = Pools::new(1000, 2000);
+        let mut pools = Pools::new(1000);
         let mut ladder = Ladder::new(Price(100));
         let mut state = 12345u64;
         let mut live = BTreeSet::new();
@@ -349,6 +420,8 @@ mod tests {
             ladder.remove(&mut pools, level, true);
         }
         assert!(ladder.is_empty());
-        assert_eq!((pools.free_levels.len(), pools.free_nodes.len()), (1000, 2000));
+        assert_eq!(pools.free_levels.len(), 1000);
+        assert_eq!(pools.free_nodes.len(), pools.fresh as usize);
+        assert!(pools.maps.iter().all(|map| *map == 0));
     }
 }

@@ -61,7 +61,7 @@ impl Book {
                 self.paused = Some(*command);
                 return;
             }
-            let level = self.ladders[symbol].best_level(&self.pools, !buys).expect("has a best");
+            let level = self.ladders[symbol].best_level(!buys).expect("has a best");
             self.meet_first(command, slot, level, reports);
         }
         self.settle(command, slot, reports);
@@ -214,8 +214,6 @@ impl Book {
             self.drop_taker(command, slot, reason, reports);
         } else if order.tif == TimeInForce::Ioc {
             self.drop_taker(command, slot, CancelReason::Immediate, reports);
-        } else if !self.pools.has_room() {
-            self.drop_taker(command, slot, CancelReason::System, reports);
         } else {
             self.rest(slot);
         }
@@ -342,7 +340,7 @@ impl Book {
         let buys = taker.side.is_buy();
         let ladder = &self.ladders[taker.symbol.index()];
         let mut found = 0u64;
-        let mut level = ladder.best_level(&self.pools, !buys);
+        let mut level = ladder.best_level(!buys);
         while let Some(at) = level {
             let tick = self.pools.level(at).tick;
             if !crosses(buys, command.limit, Price(tick * ladder.tick().0)) {

@@ -5,9 +5,9 @@
 //! and all its memory is allocated by [`Book::new`]. The same commands always give the same
 //! reports, which is what makes replaying a journal enough to recover.
 //!
-//! A price level is found through a radix tree of 64-way nodes (`Ladder`), so that the next
-//! best price is a few bit scans away however far it lies; bids and asks share one tree, because
-//! a continuous book never holds both at one price.
+//! A price level is found through a compressed radix tree of 64-way nodes (`Ladder`), so that the
+//! next best price is a few bit scans away however far it lies, and there are never more nodes than
+//! orders; bids and asks share one tree, because a continuous book never holds both at one price.
 #![deny(clippy::float_arithmetic)]
 #![forbid(unsafe_code)]
 
@@ -35,8 +35,6 @@ pub struct Capacity {
     pub orders: u32,
     /// Symbols.
     pub symbols: u16,
-    /// Nodes of the price trees, over all symbols. A node covers 64 neighbouring prices.
-    pub nodes: u32,
 }
 
 /// The open orders of all symbols of a segment.
@@ -58,7 +56,7 @@ impl Book {
     pub fn new(capacity: Capacity) -> Book {
         Book {
             orders: vec![Order::EMPTY; capacity.orders as usize],
-            pools: Pools::new(capacity.orders, capacity.nodes),
+            pools: Pools::new(capacity.orders),
             ladders: Vec::with_capacity(capacity.symbols as usize),
             last_reference: 0,
             last_match: 0,
@@ -122,7 +120,7 @@ impl Book {
     pub fn for_each_order(&self, symbol: SymbolId, mut see: impl FnMut(Slot, &Order)) {
         let ladder = &self.ladders[symbol.index()];
         for buys in [true, false] {
-            let mut level = ladder.best_level(&self.pools, buys);
+            let mut level = ladder.best_level(buys);
             while let Some(at) = level {
                 for head in [self.pools.level(at).shown.head, self.pools.level(at).hidden.head] {
                     let mut slot = head;

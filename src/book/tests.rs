@@ -341,7 +341,7 @@ impl Model {
 const SYMBOL: SymbolId = SymbolId(0);
 
 fn book() -> Book {
-    let mut book = Book::new(Capacity { orders: 512, symbols: 1, nodes: 1024 });
+    let mut book = Book::new(Capacity { orders: 512, symbols: 1 });
     book.define_symbol(SYMBOL, Price(100));
     book
 }
@@ -527,14 +527,18 @@ fn the_trade_price_is_the_resting_orders() {
 }
 
 #[test]
-fn when_price_nodes_run_out_an_order_is_cancelled_and_nothing_is_lost() {
-    let mut book = Book::new(Capacity { orders: 16, symbols: 1, nodes: 3 });
-    book.define_symbol(SYMBOL, Price(100));
+fn every_slot_finds_room_to_rest_however_far_apart_the_prices_are() {
+    const ORDERS: u32 = 4096;
+    let mut book = Book::new(Capacity { orders: ORDERS, symbols: 1 });
+    book.define_symbol(SYMBOL, Price(1));
     let mut r = Recorder { steps: usize::MAX, ..Recorder::default() };
-    book.apply(&limit(1, Side::Buy, 10, 100), &mut r);
-    book.apply(&limit(2, Side::Buy, 10, 100_000_000), &mut r);
-    assert_eq!(r.said[2], Said::Canceled(2, 10, CancelReason::System, true));
-    assert_eq!(book.open_orders(), 1);
+    // Bits turned round: each price parts from the others as high up as it can.
+    for slot in 0..ORDERS {
+        let price = (slot.reverse_bits() >> 2) % Price::MAX_LIMIT.0 + 1;
+        book.apply(&limit(slot.into(), Side::Buy, 1, price), &mut r);
+    }
+    assert_eq!(book.open_orders(), ORDERS);
+    assert!(!r.said.iter().any(|said| matches!(said, Said::Canceled(..))));
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Pair {
         let mut risk = Risk::new(Capacity { orders: 64, users: 2, firms: 2, symbols: 1 });
         risk.set_limits(FirmId(0), limits.clone());
         risk.set_limits(FirmId(1), limits);
-        let book = Book::new(crate::book::Capacity { orders: 64, symbols: 1, nodes: 256 });
+        let book = Book::new(crate::book::Capacity { orders: 64, symbols: 1 });
         let reports = RingReports::new(Sink::default());
         let mut pair = Pair { risk, book, reports, now_ns: T0 };
         for user in 0..2 {

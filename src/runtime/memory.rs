@@ -91,15 +91,79 @@ unsafe impl Send for Region {}
 // SAFETY: shared access gives out only shared slices and an address.
 unsafe impl Sync for Region {}
 
-fn map_pages(len: usize) -> NonNull<u8> {
-    let (access, kind) =
-        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+/// A table of which memory is taken only where it was written: zeroed entries, a page at a time.
+///
+/// It is as large as the worst case asks for and costs what is used of it; the first write to a
+/// page takes the kernel a fraction of a microsecond.
+pub struct Sparse<T> {
+    base: NonNull<T>,
+    len: usize,
+}
+
+impl<T: Copy + zerocopy::FromZeros> Sparse<T> {
+    /// A table of `len` entries, the first `touched` of them with their memory.
+    pub fn new(len: usize, touched: usize) -> Sparse<T> {
+        assert!(align_of::<T>() <= ALIGN, "a page is aligned enough");
+        let bytes = size_of::<T>().checked_mul(len).expect("a size that fits memory").max(1);
+        let base = map(bytes, libc::MAP_NORESERVE);
+        // SAFETY: the range was just mapped; the advice changes no contents. A huge page would
+        // take memory for entries that nobody writes.
+        unsafe { libc::madvise(base.as_ptr().cast(), bytes, libc::MADV_NOHUGEPAGE) };
+        let mut table = Sparse { base: base.cast(), len };
+        let page = (ALIGN / size_of::<T>().max(1)).max(1);
+        table[..touched].iter_mut().step_by(page).for_each(|entry| *entry = T::new_zeroed());
+        table
+    }
+}
+
+impl<T> std::ops::Deref for Sparse<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: the mapping is `len` aligned entries, all zero or written as a `T` since, and a
+        // zeroed `T` is a value; `new` is the only way to make one.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.len) }
+    }
+}
+
+impl<T> std::ops::DerefMut for Sparse<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`, and `&mut self` makes the access exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr(), self.len) }
+    }
+}
+
+impl<T> Drop for Sparse<T> {
+    fn drop(&mut self) {
+        let bytes = (size_of::<T>() * self.len).max(1);
+        // SAFETY: the mapping came from `mmap` with this length and is unmapped once; a `T` is
+        // `Copy` and wants no drop.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), bytes) };
+    }
+}
+
+// SAFETY: a table owns its mapping, as a `Vec` does.
+unsafe impl<T: Send> Send for Sparse<T> {}
+// SAFETY: as a `Vec`.
+unsafe impl<T: Sync> Sync for Sparse<T> {}
+
+/// Zeroed pages of this process's own.
+fn map(len: usize, more: libc::c_int) -> NonNull<u8> {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | more;
     // SAFETY: a new anonymous mapping anywhere touches no other memory.
     let base = unsafe { libc::mmap(std::ptr::null_mut(), len, access, kind, -1, 0) };
     assert!(base != libc::MAP_FAILED, "no memory for {len} bytes");
-    // SAFETY: the range was just mapped; the advice changes no contents.
-    unsafe { libc::madvise(base, len, libc::MADV_HUGEPAGE) };
     NonNull::new(base.cast()).expect("a mapping is not at 0")
+}
+
+fn map_pages(len: usize) -> NonNull<u8> {
+    let base = map(len, 0);
+    // SAFETY: the range was just mapped; the advice changes no contents.
+    unsafe { libc::madvise(base.as_ptr().cast(), len, libc::MADV_HUGEPAGE) };
+    base
 }
 
 /// A line of `/proc/meminfo`, such as `Hugepagesize:`, in its own unit.
@@ -129,6 +193,22 @@ mod tests {
         assert!(region.bytes().iter().all(|b| *b == 0));
         *region.bytes_mut().last_mut().unwrap() = 7;
         assert_eq!(region.bytes()[3 * 4096 + 4], 7);
+    }
+
+    #[test]
+    fn a_sparse_table_takes_memory_where_it_is_written() {
+        let resident_kib = || {
+            let status = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("Anonymous:")).unwrap();
+            line.split_whitespace().next().unwrap().parse::<usize>().unwrap()
+        };
+        let before = resident_kib();
+        let mut table = Sparse::<[i64; 3]>::new(1 << 28, 10);
+        assert_eq!(table[(1 << 28) - 1], [0; 3]);
+        table[1 << 27][1] = 7;
+        assert_eq!(table[1 << 27], [0, 7, 0]);
+        // Six GiB are mapped; other tests run beside this one and take some memory of their own.
+        assert!(resident_kib() < before + (1 << 20));
     }
 
     #[test]

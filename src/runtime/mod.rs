@@ -17,7 +17,7 @@ pub mod worker;
 pub use clock::Clock;
 pub use counters::{Counter, Counters};
 pub use idle::{Idle, IdleStrategy};
-pub use memory::{Backing, Region};
+pub use memory::{Backing, Region, Sparse};
 pub use privileges::{
     Capability, PrivilegesError, drop_capabilities, drop_privileges, need_capabilities,
 };

@@ -18,9 +18,6 @@ const USERS_MAX: u16 = 4096;
 const FIRMS_MAX: u16 = 1024;
 const SYMBOLS_MAX: u16 = 512;
 
-/// Nodes of the price trees: each covers 64 neighbouring prices.
-const NODES_MAX: u32 = 32_768;
-
 /// A hash of a segment's whole state: equal hashes behave equally from here on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StateHash(pub u64);
@@ -116,10 +113,9 @@ impl Machine {
         let orders = *config.gateway.max_orders.get_ref();
         let capacity =
             risk::Capacity { orders, users: USERS_MAX, firms: FIRMS_MAX, symbols: SYMBOLS_MAX };
-        let nodes = NODES_MAX.min(orders * 2);
         Machine {
             risk: Risk::new(capacity),
-            book: Book::new(book::Capacity { orders, symbols: SYMBOLS_MAX, nodes }),
+            book: Book::new(book::Capacity { orders, symbols: SYMBOLS_MAX }),
             dictionary: Dictionary::default(),
         }
     }
@@ -364,7 +360,7 @@ impl Recovered {
             risk: std::mem::replace(&mut self.risk, Risk::new(none)),
             book: std::mem::replace(
                 &mut self.book,
-                Book::new(book::Capacity { orders: 1, symbols: 1, nodes: 2 }),
+                Book::new(book::Capacity { orders: 1, symbols: 1 }),
             ),
             dictionary: std::mem::take(&mut self.dictionary),
             streams: std::mem::take(&mut self.streams),

@@ -133,7 +133,7 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(reports: &'static mut Producer<Report>) -> Engine {
-        let mut book = Book::new(Capacity { orders: ORDERS_MAX, symbols: 1, nodes: 1 << 14 });
+        let mut book = Book::new(Capacity { orders: ORDERS_MAX, symbols: 1 });
         book.define_symbol(SYMBOL, Price(1));
         let free = (0..ORDERS_MAX).rev().collect();
         Engine {
