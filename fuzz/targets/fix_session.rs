@@ -17,7 +17,7 @@ use millrace::order::{
 use millrace::ring::{self, Consumer, Producer};
 use millrace::risk::{self, Limits, Outlets, Risk, RiskAgent};
 use millrace::runtime::{Counters, Record};
-use millrace::session::stream::Stream;
+use millrace::session::stream::{Stream, StreamMemory};
 use millrace::wire::Protocol;
 use millrace::wire::fix::scan::{Scan, Scanner, checksum};
 use millrace::wire::fix::value::number;
@@ -174,7 +174,9 @@ impl Venue {
             comp_id: "C".into(),
             enabled: true,
         };
-        let out = Outbound::new(Stream::new(1 << 20), Voice::new(PORT, "M", "C"));
+        let memory = StreamMemory::of_one(1 << 20);
+        let stream = Stream::new(&memory);
+        let out = Outbound::new(stream, Voice::new(PORT, "M", "C"));
         let counters = counters();
         let setup = GatewaySetup {
             users: vec![(user, Some(out))],
@@ -191,6 +193,7 @@ impl Venue {
             counters,
             counter_prefixes: ["gateway".into(), "net".into()],
             peers: Peers::all(1, 1).remove(0),
+            stream_pool: memory.pool,
         };
         let rings = GatewayRings {
             commands,

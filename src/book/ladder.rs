@@ -342,8 +342,8 @@ impl Ladder {
         let tick = pools.level(level).tick;
         if self.best[usize::from(!buys)].tick == tick {
             let next = self.next_level(pools, tick, buys);
-            self.best[usize::from(!buys)] = next
-                .map_or(Best::NONE, |level| Best { tick: pools.level(level).tick, level });
+            self.best[usize::from(!buys)] =
+                next.map_or(Best::NONE, |level| Best { tick: pools.level(level).tick, level });
         }
         pools.free_levels.push(level);
         let (mut above, mut node, mut at) = (Child::NONE, Child::NONE, self.root);

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::types::{Config, Protocol, Topology, TransportKind, User};
+use super::types::{Config, Protocol, Symbol, Topology, TransportKind, User};
 use super::{BUILT_IN, ConfigError};
+use crate::order::{FIRMS_MAX, SYMBOLS_MAX, USERS_MAX};
 
 /// Users of the built-in configuration, whose password is public.
 const BUILT_IN_PASSWORD: &str = "secret";
@@ -21,7 +22,6 @@ impl Checker<'_> {
         Err(ConfigError::at(self.name, self.text, place, what.into()))
     }
 
-    /// Letters and digits, 1 to `most`, each name once.
     fn name(
         &self,
         name: &Spanned<String>,
@@ -29,23 +29,45 @@ impl Checker<'_> {
         most: usize,
         seen: &mut HashSet<String>,
     ) -> Result<(), ConfigError> {
-        self.plain(name, what, most)?;
-        if !seen.insert(name.get_ref().to_ascii_uppercase()) {
-            return self.fail(name.span(), format!("{what} \"{}\" is there twice", name.get_ref()));
-        }
-        Ok(())
+        check_name(name.get_ref(), what, most, seen).or_else(|what| self.fail(name.span(), what))
     }
 
     fn plain(&self, name: &Spanned<String>, what: &str, most: usize) -> Result<(), ConfigError> {
-        let text = name.get_ref();
-        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-');
-        if text.is_empty() || text.len() > most || !plain {
-            let what =
-                format!("{what} \"{text}\" must be 1 to {most} ASCII letters, digits, . or -");
-            return self.fail(name.span(), what);
-        }
-        Ok(())
+        check_plain(name.get_ref(), what, most).or_else(|what| self.fail(name.span(), what))
     }
+}
+
+/// Letters and digits, 1 to `most`, each name once.
+fn check_name(
+    name: &str,
+    what: &str,
+    most: usize,
+    seen: &mut HashSet<String>,
+) -> Result<(), String> {
+    check_plain(name, what, most)?;
+    let new = seen.insert(name.to_ascii_uppercase());
+    if new { Ok(()) } else { Err(format!("{what} \"{name}\" is there twice")) }
+}
+
+fn check_plain(name: &str, what: &str, most: usize) -> Result<(), String> {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-');
+    if name.is_empty() || name.len() > most || !plain {
+        return Err(format!("{what} \"{name}\" must be 1 to {most} ASCII letters, digits, . or -"));
+    }
+    Ok(())
+}
+
+/// What is wrong with a symbol, if anything is.
+pub(super) fn symbol(symbol: &Symbol, seen: &mut HashSet<String>) -> Result<(), String> {
+    let name = symbol.name.get_ref();
+    check_name(name, "symbol", 8, seen)?;
+    let (price, tick) = (symbol.reference_price, symbol.tick);
+    if !price.0.is_multiple_of(tick.0) {
+        return Err(format!(
+            "reference_price {price} of {name} is not a multiple of its tick {tick}"
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn check(config: &Config, text: &str, name: &str) -> Result<(), ConfigError> {
@@ -54,7 +76,15 @@ pub(super) fn check(config: &Config, text: &str, name: &str) -> Result<(), Confi
     check_frames(config, &checker)?;
     check_ports(config, &checker)?;
     check_users(config, &checker)?;
-    check_symbols(config, &checker)?;
+    check_symbols(config, &checker)
+}
+
+/// What can be said only once every file was read.
+pub(super) fn check_whole(config: &Config, text: &str, name: &str) -> Result<(), ConfigError> {
+    let checker = Checker { text, name };
+    if config.symbols.is_empty() {
+        return checker.fail(0..0, "at least one [[symbol]] is needed, or [symbols] with a file");
+    }
     check_risk(config, &checker)
 }
 
@@ -92,6 +122,8 @@ fn check_gateway(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErr
             return checker.fail(spanned.span(), what);
         }
     }
+    let spanned = &gateway.stream_pool_bytes;
+    between(*spanned.get_ref() as u64, 1 << 20, 1 << 40, spanned.span(), "stream_pool_bytes")?;
     let spanned = &gateway.fix_parsers;
     between((*spanned.get_ref()).into(), 0, 16, spanned.span(), "fix_parsers")?;
     if *spanned.get_ref() > 0 && gateway.topology == Topology::Inline {
@@ -221,7 +253,13 @@ fn check_users(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError
     let mut seen = HashSet::new();
     let mut comp_ids = HashSet::new();
     check_comp_id(checker, &config.gateway.fix_comp_id)?;
-    for user in &config.users {
+    let mut firms = HashSet::new();
+    for (count, user) in (1..).zip(&config.users) {
+        firms.insert(user.firm.get_ref());
+        if count > usize::from(USERS_MAX) || firms.len() > usize::from(FIRMS_MAX) {
+            let what = format!("there are more than {USERS_MAX} users, or {FIRMS_MAX} firms");
+            return checker.fail(user.name.span(), what);
+        }
         check_protocol(config, user, checker, &mut comp_ids)?;
         let is_fix = config.protocol_of(user).is_fix();
         checker.name(&user.name, "user", 6, &mut seen)?;
@@ -339,15 +377,10 @@ fn refuse_plain(
 
 fn check_symbols(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
     let mut seen = HashSet::new();
-    for symbol in &config.symbols {
-        checker.name(&symbol.name, "symbol", 8, &mut seen)?;
-        if !symbol.reference_price.0.is_multiple_of(symbol.tick.0) {
-            let what = format!(
-                "reference_price {} of {} is not a multiple of its tick {}",
-                symbol.reference_price,
-                symbol.name.get_ref(),
-                symbol.tick
-            );
+    for (count, symbol) in (1..).zip(&config.symbols) {
+        self::symbol(symbol, &mut seen).or_else(|what| checker.fail(symbol.name.span(), what))?;
+        if count > usize::from(SYMBOLS_MAX) {
+            let what = format!("there are more than {SYMBOLS_MAX} symbols");
             return checker.fail(symbol.name.span(), what);
         }
     }

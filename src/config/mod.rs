@@ -3,12 +3,14 @@
 
 mod check;
 mod error;
+mod symbols;
 mod types;
 
 pub use error::ConfigError;
 pub use types::{
     Ack, AfXdp, AfXdpMode, Audit, Checksums, Config, Dpdk, Faults, Gateway, Idle, Limits, Money,
-    Password, Port, Protocol, Risk, SelfTradePolicy, Symbol, Tcp, Topology, TransportKind, User,
+    Password, Port, Protocol, Risk, SelfTradePolicy, Symbol, SymbolsFile, Tcp, Topology,
+    TransportKind, User,
 };
 
 use std::path::Path;
@@ -21,14 +23,25 @@ impl Config {
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        Config::parse(&text, &path.display().to_string())
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Config::parse_in(folder, &text, &path.display().to_string())
     }
 
-    /// Reads and checks a text; `name` is how errors call it.
+    /// Reads and checks a text; `name` is how errors call it. Files it names are looked for in the
+    /// current folder.
     pub fn parse(text: &str, name: &str) -> Result<Config, ConfigError> {
-        let config: Config =
+        Config::parse_in(Path::new(""), text, name)
+    }
+
+    fn parse_in(folder: &Path, text: &str, name: &str) -> Result<Config, ConfigError> {
+        let mut config: Config =
             toml::from_str(text).map_err(|error| ConfigError::from_toml(name, text, &error))?;
         check::check(&config, text, name)?;
+        if let Some(table) = &config.symbols_file {
+            let more = symbols::read(&folder.join(table.file.get_ref()), &config.symbols)?;
+            config.symbols.extend(more);
+        }
+        check::check_whole(&config, text, name)?;
         Ok(config)
     }
 

@@ -73,6 +73,74 @@ fn errors_name_the_line_and_the_remedy() {
     }
 }
 
+/// What is said of a configuration whose symbols are in a file with this text.
+fn with_symbols(text: &str) -> Result<Config, String> {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Relaxed);
+    let dir =
+        std::env::temp_dir().join(format!("millrace-symbols-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("symbols.csv"), text).unwrap();
+    let gateway = "[symbols]\nfile = \"symbols.csv\"\n\n[[port]]";
+    std::fs::write(dir.join("x.toml"), GOOD.replacen("[[port]]", gateway, 1)).unwrap();
+    let config = Config::load(&dir.join("x.toml"));
+    std::fs::remove_dir_all(&dir).unwrap();
+    let at = format!("{}/", dir.display());
+    config.map_err(|error| error.to_string().replace(&at, ""))
+}
+
+#[test]
+fn symbols_come_from_a_file_beside_the_configuration() {
+    let text = "name, reference_price, tick\nMSFT,420.00,0.05\nBRK.A,600000.00,\n";
+    let Err(error) = with_symbols(text) else { panic!("600000.00 is above the highest price") };
+    assert!(error.starts_with("symbols.csv, line 3: "), "{error}");
+    let config = with_symbols(&text.replace("600000", "60000")).unwrap();
+    let symbols: Vec<_> = config.symbols.iter().map(|s| s.name.get_ref().as_str()).collect();
+    assert_eq!(symbols, ["AAPL", "MSFT", "BRK.A"]);
+    assert_eq!(config.symbols.iter().map(|s| s.tick.0).collect::<Vec<_>>(), [100, 500, 100]);
+}
+
+#[test]
+fn a_wrong_line_of_a_symbols_file_is_named() {
+    let many = |count: usize| {
+        let lines = (0..count).map(|n| format!("S{n},1.00\n")).collect::<String>();
+        format!("name,reference_price\n{lines}")
+    };
+    for (text, line, says) in [
+        ("name,reference_price\nMSFT,420.00\nMSFT,421.00\n".to_owned(), 3, "is there twice"),
+        ("name,reference_price\naapl,420.00\n".to_owned(), 2, "\"aapl\" is there twice"),
+        (
+            "name,reference_price,tick\nMSFT,420.00,0\n".to_owned(),
+            2,
+            "tick \"0\": a price is above 0",
+        ),
+        (
+            "name,reference_price,tick\nMSFT,420.01,0.05\n".to_owned(),
+            2,
+            "not a multiple of its tick",
+        ),
+        ("name,reference_price,tick\nMSFT,420.00,x\n".to_owned(), 2, "tick \"x\": "),
+        ("name,tick\nMSFT,0.01\n".to_owned(), 1, "the column \"reference_price\" is missing"),
+        ("name,reference_price,lot\n".to_owned(), 1, "\"lot\" is none"),
+        ("name,reference_price\nMSFT\n".to_owned(), 2, "1 values for 2 columns"),
+        ("name,reference_price\nTOOLONGNAME,1.00\n".to_owned(), 2, "1 to 8 ASCII letters"),
+        (many(60_001), 60_001, "more than 60000 symbols"),
+    ] {
+        let error = with_symbols(&text).unwrap_err();
+        assert!(error.starts_with(&format!("symbols.csv, line {line}: ")), "{error}");
+        assert!(error.contains(says), "{error}");
+    }
+    assert_eq!(with_symbols(&many(59_999)).unwrap().symbols.len(), 60_000);
+}
+
+#[test]
+fn without_any_symbol_nothing_can_be_traded() {
+    let at = GOOD.find("[[symbol]]").unwrap();
+    let error = Config::parse(&GOOD[..at], "x.toml").unwrap_err().to_string();
+    assert!(error.contains("at least one [[symbol]] is needed"), "{error}");
+}
+
 #[test]
 fn no_error_or_debug_output_shows_a_password() {
     let config = Config::parse(GOOD, "x.toml").unwrap();

@@ -22,9 +22,12 @@ pub struct Config {
     /// Who may log in.
     #[serde(rename = "user")]
     pub users: Vec<User>,
-    /// What is traded.
-    #[serde(rename = "symbol")]
+    /// What is traded; those of `[symbols] file` behind those of the file itself.
+    #[serde(rename = "symbol", default)]
     pub symbols: Vec<Symbol>,
+    /// More of them.
+    #[serde(rename = "symbols", default)]
+    pub symbols_file: Option<SymbolsFile>,
     /// What is allowed.
     #[serde(default)]
     pub risk: Risk,
@@ -217,8 +220,10 @@ pub struct Gateway {
     pub max_orders: Spanned<u32>,
     /// Commands (and events) that may be under way between two agents.
     pub ring_capacity: Spanned<usize>,
-    /// Bytes of each user's outbound messages kept for sending and replay.
+    /// Bytes of each user's outbound messages kept for sending and replay, at most.
     pub stream_window_bytes: Spanned<usize>,
+    /// Bytes of all users' together.
+    pub stream_pool_bytes: Spanned<usize>,
     /// FIX: the gateway's CompID.
     pub fix_comp_id: Spanned<String>,
     /// FIX: agents that parse for each queue; 0 has the gateway's own do it.
@@ -245,6 +250,7 @@ impl Default for Gateway {
             max_orders: Spanned::new(0..0, 262_144),
             ring_capacity: Spanned::new(0..0, 8_192),
             stream_window_bytes: Spanned::new(0..0, 4 << 20),
+            stream_pool_bytes: Spanned::new(0..0, 256 << 20),
             fix_comp_id: Spanned::new(0..0, "MILLRACE".to_owned()),
             fix_parsers: Spanned::new(0..0, 0),
             audit: Audit::DropAndCount,
@@ -413,6 +419,15 @@ fn yes() -> bool {
     true
 }
 
+/// `[symbols]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SymbolsFile {
+    /// A table of symbols with a heading, comma-separated. Its columns are the keys of a
+    /// `[[symbol]]`. The path counts from the configuration's folder.
+    pub file: Spanned<PathBuf>,
+}
+
 /// `[[symbol]]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -427,8 +442,13 @@ pub struct Symbol {
     pub reference_price: Price,
 }
 
+impl Symbol {
+    /// The tick of a symbol that does not say otherwise: a cent.
+    pub(super) const TICK: Price = Price(100);
+}
+
 fn cent() -> Price {
-    Price(100)
+    Symbol::TICK
 }
 
 /// A price, written as a string so that no float ever rounds it.

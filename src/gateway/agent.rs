@@ -1,10 +1,12 @@
 //! The gateway's turns.
 
+use std::sync::Arc;
+
 use crate::audit::{Direction, Tap};
 use crate::net::{self, Close, ConnId, Handler, Transport};
 use crate::order::{Command, Event, EventKind, FirmId, SeqNum, UnixNanos, UserId};
 use crate::ring::{Consumer, Producer};
-use crate::runtime::{Counter, Counters, Record};
+use crate::runtime::{BlockPool, Counter, Counters, Record};
 use crate::session::soup::Due;
 use crate::wire::Protocol;
 use crate::wire::soupbin::{HEADER_BYTES, header, kind};
@@ -29,6 +31,8 @@ const READS_MAX: usize = 256;
 const EVENTS_MAX: usize = 1024;
 /// Connections looked at for heartbeats and silence in one turn.
 const DUE_CHECKS: usize = 4;
+/// Users looked at for memory to give back in one turn.
+const TRIMS: usize = 64;
 /// How often the transport's counters are shown.
 const COUNT_EVERY_NS: u64 = 200_000_000;
 /// A turn of looking at all connections takes at least this long.
@@ -73,6 +77,8 @@ pub struct GatewaySetup {
     pub peers: Peers,
     /// Where messages are left for the audit file.
     pub tap: Tap,
+    /// What streams are made of.
+    pub stream_pool: Arc<BlockPool>,
 }
 
 /// A gateway's ring ends.
@@ -105,6 +111,9 @@ pub struct Gateway<T> {
     transport_counters: Vec<Counter>,
     counted_ns: UnixNanos,
     page: Page,
+    stream_pool: Arc<BlockPool>,
+    /// The next user to look at for memory to give back.
+    trim_at: usize,
     /// The next connection to look at for heartbeats, and when that round began.
     due_at: usize,
     due_round_ns: UnixNanos,
@@ -165,6 +174,8 @@ impl<T: Transport> Gateway<T> {
             transport_counters,
             counted_ns: 0,
             page: Page::default(),
+            stream_pool: setup.stream_pool,
+            trim_at: 0,
             due_at: 0,
             due_round_ns: 0,
         }
@@ -209,6 +220,9 @@ impl<T: Transport> Gateway<T> {
         }
         work += self.take_chunks();
         self.check_due();
+        if self.stream_pool.is_low() {
+            self.trim_streams();
+        }
         self.show_counts();
         while let Some(user) = self.state.dirty.pop() {
             self.state.users[user.index()].dirty = false;
@@ -359,6 +373,18 @@ impl<T: Transport> Gateway<T> {
             }
         }
         self.due_at = end;
+    }
+
+    /// Takes from some users what is beyond their share of the streams' memory.
+    #[cold]
+    fn trim_streams(&mut self) {
+        let users = &mut self.state.users;
+        for _ in 0..TRIMS.min(users.len()) {
+            self.trim_at = (self.trim_at + 1) % users.len();
+            if let Some(out) = &mut users[self.trim_at].out {
+                out.stream.give_back();
+            }
+        }
     }
 
     /// Shows what the transport counted, now and then: it may ask the kernel.

@@ -54,6 +54,13 @@ id!(
     UserRefNum, u32
 );
 
+/// Users that one segment can know over its life.
+pub const USERS_MAX: u16 = 4_096;
+/// Firms that one segment can know over its life.
+pub const FIRMS_MAX: u16 = 1_024;
+/// Symbols that one segment can know over its life.
+pub const SYMBOLS_MAX: u16 = 60_000;
+
 impl Slot {
     /// No order.
     pub const NONE: Slot = Slot(u32::MAX);

@@ -13,7 +13,9 @@ mod text;
 
 pub use command::{Command, CommandKind, OrderFlags, TEXT_BYTES, Tags};
 pub use event::{Event, EventKind, Feedback, FeedbackKind};
-pub use ids::{FirmId, SeqNum, Slot, SymbolId, UserId, UserRefNum};
+pub use ids::{
+    FIRMS_MAX, FirmId, SYMBOLS_MAX, SeqNum, Slot, SymbolId, USERS_MAX, UserId, UserRefNum,
+};
 pub(crate) use price::parse_fixed4;
 pub use price::{PRICE_ONE, ParsePriceError, Price};
 pub use reason::{CancelReason, Reject};

@@ -2,9 +2,10 @@
 
 use crate::book::Digest;
 use crate::order::{FirmId, Price, SymbolId};
+use crate::runtime::Sparse;
 
 /// A firm's shares of one symbol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, zerocopy::FromZeros)]
 pub(super) struct Holding {
     /// Net shares bought, since the journal began.
     pub position: i64,
@@ -24,7 +25,8 @@ impl Holding {
 
 /// Everybody's holdings and open notional.
 pub(super) struct Exposure {
-    holdings: Vec<Holding>,
+    /// By firm and symbol; takes memory only where there is any.
+    holdings: Sparse<Holding>,
     open_notional: Vec<u64>,
     symbols: usize,
 }
@@ -33,7 +35,7 @@ impl Exposure {
     pub fn new(firms: u16, symbols: u16) -> Exposure {
         let (firms, symbols) = (usize::from(firms), usize::from(symbols));
         Exposure {
-            holdings: vec![Holding::default(); firms * symbols],
+            holdings: Sparse::new(firms * symbols, 0),
             open_notional: vec![0; firms],
             symbols,
         }
@@ -79,8 +81,10 @@ impl Exposure {
     pub fn add_to(&self, digest: &mut Digest, firms: usize, symbols: usize) {
         for firm in 0..firms {
             digest.add(self.open_notional[firm]);
-            for symbol in 0..symbols {
-                let holding = self.of(FirmId(firm as u16), SymbolId(symbol as u16));
+            let of_firm = &self.holdings[firm * self.symbols..][..symbols];
+            let held = of_firm.iter().enumerate().filter(|(_, h)| **h != Holding::default());
+            for (symbol, holding) in held {
+                digest.add(symbol as u64);
                 digest.add(holding.position as u64);
                 holding.open.iter().for_each(|open| digest.add(*open as u64));
             }

@@ -25,7 +25,7 @@ pub struct Limits {
     pub market_orders: bool,
     /// Whether short sales are allowed.
     pub short_sales: bool,
-    /// For each symbol, whether the firm must not trade it.
+    /// For each symbol, whether the firm must not trade it; those behind the last it may.
     pub restricted: Vec<bool>,
 }
 

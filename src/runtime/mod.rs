@@ -3,6 +3,7 @@
 //! Knows nothing of orders. A stage is whatever has a duty cycle; a [`Worker`] gives it a
 //! thread, a core, and something to do when there is nothing to do.
 
+pub mod blocks;
 pub mod clock;
 pub mod counters;
 pub mod idle;
@@ -14,6 +15,7 @@ pub mod records;
 pub mod signals;
 pub mod worker;
 
+pub use blocks::{Block, BlockPool};
 pub use clock::Clock;
 pub use counters::{Counter, Counters};
 pub use idle::{Idle, IdleStrategy};

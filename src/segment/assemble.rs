@@ -22,7 +22,7 @@ use crate::journal::{DirectoryLock, Durable, JournalWriter};
 use crate::order::{Command, Event, Feedback, SeqNum, UnixNanos, UserId};
 use crate::ring::{Consumer, Producer};
 use crate::risk::{Outlets, RiskAgent};
-use crate::runtime::{Clock, Counters, IdleStrategy, Record, Worker, allowed_cores};
+use crate::runtime::{BlockPool, Clock, Counters, IdleStrategy, Record, Worker, allowed_cores};
 use crate::wire::Protocol;
 
 /// Records on their way to the log.
@@ -47,6 +47,7 @@ struct Common<'a> {
     durable: Durable,
     now_ns: UnixNanos,
     stop_replays: Arc<AtomicBool>,
+    stream_pool: Arc<BlockPool>,
     /// What new users were told at this start.
     greetings: Vec<(UserId, Vec<u8>)>,
 }
@@ -102,6 +103,7 @@ impl Common<'_> {
             counter_prefixes: prefixes(number),
             peers,
             tap,
+            stream_pool: self.stream_pool.clone(),
         };
         let rings = GatewayRings {
             commands: commands_tx,
@@ -173,31 +175,38 @@ pub(super) fn assemble(
     let start = recovered.start(clock.now_ns());
     let recovered_commands = recovered.risk.last_seq().0;
     let session_name = start.session;
+    let durable = Durable::new(SeqNum(recovered_commands));
+    let mut writer = JournalWriter::open(&dir, start, from_risk_j, durable.clone())?;
     recovered.define_new(config, clock.now_ns(), |command| {
-        assert!(to_journal.push(command), "fewer definitions than the journal's ring holds");
+        if !to_journal.push(command) {
+            // More names than the ring holds: nothing else runs yet that could be held up.
+            writer.write()?;
+            let pushed = to_journal.push(command);
+            assert!(pushed, "the writer took what was there");
+        }
+        Ok(())
     })?;
     apply_limits(config, recovered);
 
-    let durable = Durable::new(SeqNum(recovered_commands));
-    let writer = JournalWriter::open(&dir, start, from_risk_j, durable.clone())?;
     let (to_book, from_risk, _) = ring(capacity, Command::EMPTY);
     let (feedback_tx, feedback_rx, _) = ring(capacity, Feedback::EMPTY);
     let mut recovered = recovered.take();
     let greetings = recovered.greetings();
     let streams = recovered.outbounds();
-    let Recovered { risk, book, dictionary, .. } = recovered;
     let common = Common {
         config,
         dir,
-        users: dictionary.user_setups(config),
-        names: dictionary.names(),
+        users: recovered.dictionary.user_setups(config),
+        names: recovered.dictionary.names(),
         session_name,
         counters: counters.clone(),
         durable: durable.clone(),
         now_ns: clock.now_ns(),
         stop_replays: Arc::new(AtomicBool::new(false)),
+        stream_pool: recovered.stream_pool(),
         greetings,
     };
+    let Recovered { risk, book, dictionary, .. } = recovered;
     let mut streams: Vec<Option<Outbound>> = streams.into_iter().map(Some).collect();
     let users_max = streams.len();
     let peers = Peers::all(opened.transports.len(), users_max);

@@ -1,6 +1,8 @@
 //! Names and numbers. The journal holds numbers only; which name has which number is itself
 //! told by commands, so that a configuration may change between two starts.
 
+use std::collections::HashMap;
+
 use crate::config::{self, Config};
 use crate::gateway::{Credential, Names, UserSetup, Voice};
 use crate::order::{
@@ -11,7 +13,7 @@ use crate::wire::Protocol;
 use crate::wire::fix::Version;
 use crate::wire::soupbin::pad;
 
-use super::limits::{limits_of, tick_of};
+use super::limits::limits_of;
 
 /// A user known to the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,9 @@ pub struct Dictionary {
     /// Symbols.
     pub symbols: Vec<SymbolEntry>,
     carried: CarriedText,
+    user_of: HashMap<String, usize>,
+    firm_of: HashMap<String, usize>,
+    symbol_of: HashMap<String, usize>,
 }
 
 /// The text before the first zero or space.
@@ -68,7 +73,9 @@ impl Dictionary {
             CommandKind::Text => self.carried.take(command),
             CommandKind::DefineUser => {
                 if command.firm.index() == self.firms.len() {
-                    self.firms.push(text_of(&command.text[8..12]));
+                    let firm = text_of(&command.text[8..12]);
+                    self.firm_of.insert(firm.clone(), self.firms.len());
+                    self.firms.push(firm);
                 }
                 // Ahead of a FIX user go two texts, a CompID each.
                 let mut comp_ids = self.carried.of(command).chunks(TEXT_BYTES).map(text_of);
@@ -81,111 +88,117 @@ impl Dictionary {
                     comp_id: comp_id.unwrap_or_default(),
                     own_comp_id: own_comp_id.unwrap_or_default(),
                 };
+                self.user_of.insert(entry.name.clone(), command.user.index());
                 put(&mut self.users, command.user.index(), entry);
             }
             CommandKind::DefineSymbol => {
                 let entry = SymbolEntry { name: text_of(&command.text[..8]), tick: command.price };
+                self.symbol_of.insert(entry.name.clone(), command.symbol.index());
                 put(&mut self.symbols, command.symbol.index(), entry);
             }
             _ => {}
         }
     }
 
-    /// The next definition that the configuration asks for and the dictionary lacks: the command,
-    /// and the texts that go ahead of it.
-    pub fn missing(&self, config: &Config) -> Option<Vec<Command>> {
-        self.missing_user(config).or_else(|| Some(vec![self.missing_symbol(config)?]))
+    /// What tells a user of the configuration, if the dictionary lacks it or has it otherwise: the
+    /// command, and the texts that go ahead of it.
+    pub fn missing_user(&self, config: &Config, user: &config::User) -> Option<Vec<Command>> {
+        let name = user.name.get_ref().to_ascii_uppercase();
+        let known = self.user_of.get(&name).copied();
+        let firm_name = user.firm.get_ref();
+        let firm = self.firm_of.get(firm_name).copied();
+        let protocol = protocol_of(config, user);
+        let (comp_id, own_comp_id) = comp_ids_of(config, user);
+        let same = |entry: &UserEntry| {
+            Some(entry.firm.index()) == firm
+                && entry.protocol == protocol
+                && entry.comp_id == comp_id
+                && entry.own_comp_id == own_comp_id
+        };
+        if known.is_some_and(|at| same(&self.users[at])) {
+            return None;
+        }
+        let user = UserId(known.unwrap_or(self.users.len()) as u16);
+        let firm = FirmId(firm.unwrap_or(self.firms.len()) as u16);
+        let mut command = Command::new(CommandKind::DefineUser, user, firm);
+        command.text[..name.len()].copy_from_slice(name.as_bytes());
+        command.text[8..8 + firm_name.len()].copy_from_slice(firm_name.as_bytes());
+        command.text[12] = protocol.code();
+        let mut all = vec![];
+        if !comp_id.is_empty() {
+            for (at, text) in (0..).zip([comp_id, own_comp_id]) {
+                let mut part =
+                    Command { carried: at, ..Command::new(CommandKind::Text, user, firm) };
+                part.text[..text.len()].copy_from_slice(text.as_bytes());
+                all.push(part);
+            }
+            command.carried = 2;
+        }
+        all.push(command);
+        Some(all)
     }
 
-    fn missing_user(&self, config: &Config) -> Option<Vec<Command>> {
-        config.users.iter().find_map(|user| {
-            let name = user.name.get_ref().to_ascii_uppercase();
-            let known = self.users.iter().position(|entry| entry.name == name);
-            let firm_name = user.firm.get_ref();
-            let firm = self.firms.iter().position(|firm| firm == firm_name);
-            let protocol = protocol_of(config, user);
-            let (comp_id, own_comp_id) = comp_ids_of(config, user);
-            let same = |entry: &UserEntry| {
-                Some(entry.firm.index()) == firm
-                    && entry.protocol == protocol
-                    && entry.comp_id == comp_id
-                    && entry.own_comp_id == own_comp_id
-            };
-            if known.is_some_and(|at| same(&self.users[at])) {
-                return None;
-            }
-            let user = UserId(known.unwrap_or(self.users.len()) as u16);
-            let firm = FirmId(firm.unwrap_or(self.firms.len()) as u16);
-            let mut command = Command::new(CommandKind::DefineUser, user, firm);
-            command.text[..name.len()].copy_from_slice(name.as_bytes());
-            command.text[8..8 + firm_name.len()].copy_from_slice(firm_name.as_bytes());
-            command.text[12] = protocol.code();
-            let mut all = vec![];
-            if !comp_id.is_empty() {
-                for (at, text) in (0..).zip([comp_id, own_comp_id]) {
-                    let mut part =
-                        Command { carried: at, ..Command::new(CommandKind::Text, user, firm) };
-                    part.text[..text.len()].copy_from_slice(text.as_bytes());
-                    all.push(part);
-                }
-                command.carried = 2;
-            }
-            all.push(command);
-            Some(all)
-        })
-    }
-
-    fn missing_symbol(&self, config: &Config) -> Option<Command> {
-        config.symbols.iter().find_map(|symbol| {
-            let name = symbol.name.get_ref();
-            let known = self.symbols.iter().position(|entry| entry.name == *name);
-            if known.is_some_and(|at| self.symbols[at].tick == symbol.tick) {
-                return None;
-            }
-            let mut command = Command {
-                symbol: SymbolId(known.unwrap_or(self.symbols.len()) as u16),
-                price: symbol.tick,
-                ..Command::new(CommandKind::DefineSymbol, UserId(0), FirmId(0))
-            };
-            command.text[..name.len()].copy_from_slice(name.as_bytes());
-            Some(command)
-        })
+    /// What tells a symbol of the configuration, if the dictionary lacks it or has another tick.
+    pub fn missing_symbol(&self, symbol: &config::Symbol) -> Option<Command> {
+        let name = symbol.name.get_ref();
+        let known = self.symbol_of.get(name).copied();
+        if known.is_some_and(|at| self.symbols[at].tick == symbol.tick) {
+            return None;
+        }
+        let mut command = Command {
+            symbol: SymbolId(known.unwrap_or(self.symbols.len()) as u16),
+            price: symbol.tick,
+            ..Command::new(CommandKind::DefineSymbol, UserId(0), FirmId(0))
+        };
+        command.text[..name.len()].copy_from_slice(name.as_bytes());
+        Some(command)
     }
 
     /// The names as they stand on the wire.
     pub fn names(&self) -> Names {
-        Names {
-            symbols: self.symbols.iter().map(|symbol| pad(symbol.name.as_bytes())).collect(),
-            firms: self.firms.iter().map(|firm| pad(firm.as_bytes())).collect(),
-            users: self.users.iter().map(|user| user.firm).collect(),
-        }
+        let mut names = Names::default();
+        self.add_names(&mut names);
+        names
     }
 
-    fn configured<'a>(&self, config: &'a Config, at: usize) -> Option<&'a crate::config::User> {
-        let name = &self.users[at].name;
-        config.users.iter().find(|user| user.name.get_ref().eq_ignore_ascii_case(name))
+    /// Brings names of this dictionary that were taken earlier up to date, but for users that
+    /// changed their firm.
+    pub(super) fn add_names(&self, names: &mut Names) {
+        let symbols = &self.symbols[names.symbols.len()..];
+        names.symbols.extend(symbols.iter().map(|s| pad::<8>(s.name.as_bytes())));
+        let firms = &self.firms[names.firms.len()..];
+        names.firms.extend(firms.iter().map(|firm| pad::<4>(firm.as_bytes())));
+        let users = &self.users[names.users.len()..];
+        names.users.extend(users.iter().map(|user| user.firm));
+    }
+
+    /// What the configuration says of each user; of one that it no longer names, nothing.
+    fn configured<'a>(&self, config: &'a Config) -> Vec<Option<&'a config::User>> {
+        let mut all = vec![None; self.users.len()];
+        for user in &config.users {
+            if let Some(&at) = self.user_of.get(&user.name.get_ref().to_ascii_uppercase()) {
+                all[at] = Some(user);
+            }
+        }
+        all
     }
 
     /// Every user for the gateway; one that the configuration no longer names cannot log in.
     pub fn user_setups(&self, config: &Config) -> Vec<UserSetup> {
-        let setup = |(at, entry): (usize, &UserEntry)| {
-            let configured = self.configured(config, at);
-            UserSetup {
-                name: entry.name.clone(),
-                firm: entry.firm,
-                cancel_on_disconnect: configured.is_some_and(|user| user.cancel_on_disconnect),
-                protocol: entry.protocol,
-                comp_id: entry.comp_id.clone(),
-                enabled: configured.is_some(),
-            }
+        let setup = |(entry, configured): (&UserEntry, Option<&config::User>)| UserSetup {
+            name: entry.name.clone(),
+            firm: entry.firm,
+            cancel_on_disconnect: configured.is_some_and(|user| user.cancel_on_disconnect),
+            protocol: entry.protocol,
+            comp_id: entry.comp_id.clone(),
+            enabled: configured.is_some(),
         };
-        self.users.iter().enumerate().map(setup).collect()
+        self.users.iter().zip(self.configured(config)).map(setup).collect()
     }
 
     /// Every user's proof.
     pub fn credentials(&self, config: &Config) -> Vec<Credential> {
-        let credential = |at| {
-            let user = self.configured(config, at);
+        let credential = |user: Option<&config::User>| {
             let hash = user.and_then(|user| user.password_hash.as_ref());
             let plain = user.and_then(|user| user.password.as_ref());
             match (hash, plain) {
@@ -195,29 +208,26 @@ impl Dictionary {
                 (None, None) => Credential::Hash(String::new()),
             }
         };
-        (0..self.users.len()).map(credential).collect()
+        self.configured(config).into_iter().map(credential).collect()
     }
 
     /// Every firm's limits.
     pub fn limits(&self, config: &Config) -> Vec<(FirmId, Limits)> {
-        let symbols: Vec<String> = self.symbols.iter().map(|s| s.name.clone()).collect();
-        let firms = self.firms.iter().enumerate();
-        firms.map(|(at, firm)| (FirmId(at as u16), limits_of(config, firm, &symbols))).collect()
+        let firms = self.firms.iter().zip(0..);
+        let limits = |(firm, number): (&String, u16)| {
+            let number_of = |symbol: &str| self.symbol_of.get(symbol).copied();
+            (FirmId(number), limits_of(config, firm, number_of))
+        };
+        firms.map(limits).collect()
     }
 
     /// The reference price of every configured symbol.
     pub fn reference_prices(&self, config: &Config) -> Vec<(SymbolId, Price)> {
-        let price = |(at, entry): (usize, &SymbolEntry)| {
-            let symbol = config.symbols.iter().find(|s| *s.name.get_ref() == entry.name)?;
+        let price = |symbol: &config::Symbol| {
+            let at = *self.symbol_of.get(symbol.name.get_ref())?;
             Some((SymbolId(at as u16), symbol.reference_price))
         };
-        self.symbols.iter().enumerate().filter_map(price).collect()
-    }
-
-    /// Whether a symbol's configured tick differs from the journal's.
-    pub fn tick_changes(&self, config: &Config, symbol: SymbolId) -> bool {
-        let entry = &self.symbols[symbol.index()];
-        tick_of(config, &entry.name).is_some_and(|tick| tick != entry.tick)
+        config.symbols.iter().filter_map(price).collect()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::Recovered;
 use crate::config::Config;
-use crate::order::Price;
 use crate::risk::Limits;
 
 /// Gives every firm its limits and every symbol its reference price, unless it traded.
@@ -16,7 +15,11 @@ pub(super) fn apply_limits(config: &Config, recovered: &mut Recovered) {
 }
 
 /// The limits of a firm that the configuration does not name: those of `[risk.default]`.
-pub(super) fn limits_of(config: &Config, firm: &str, symbols: &[String]) -> Limits {
+pub(super) fn limits_of(
+    config: &Config,
+    firm: &str,
+    number_of: impl Fn(&str) -> Option<usize>,
+) -> Limits {
     use crate::config::SelfTradePolicy as Policy;
     let own = config.risk.firm.iter().find(|(name, _)| name.get_ref() == firm).map(|(_, l)| l);
     let default = &config.risk.default;
@@ -25,7 +28,12 @@ pub(super) fn limits_of(config: &Config, firm: &str, symbols: &[String]) -> Limi
             own.and_then(|own| own.$key.clone()).or(default.$key.clone()).unwrap_or($built_in)
         };
     }
-    let restricted = pick!(restricted, Vec::new());
+    let mut restricted = Vec::new();
+    for symbol in pick!(restricted, Vec::new()) {
+        let Some(number) = number_of(symbol.get_ref()) else { continue };
+        restricted.resize(restricted.len().max(number + 1), false);
+        restricted[number] = true;
+    }
     Limits {
         max_order_qty: pick!(max_order_qty, 100_000),
         max_order_notional: pick!(max_order_notional, crate::config::Money(200_000_000_000)).0,
@@ -43,14 +51,6 @@ pub(super) fn limits_of(config: &Config, firm: &str, symbols: &[String]) -> Limi
         },
         market_orders: pick!(market_orders, true),
         short_sales: pick!(short_sales, true),
-        restricted: symbols
-            .iter()
-            .map(|symbol| restricted.iter().any(|name| name.get_ref() == symbol))
-            .collect(),
+        restricted,
     }
-}
-
-/// A symbol's tick in the configuration.
-pub(super) fn tick_of(config: &Config, symbol: &str) -> Option<Price> {
-    config.symbols.iter().find(|s| s.name.get_ref() == symbol).map(|s| s.tick)
 }

@@ -1,22 +1,22 @@
 //! From a journal back to books, positions, numbers and streams.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::book::{self, Book, Digest, Outlet, RingReports};
 use crate::config::Config;
 use crate::gateway::{Names, Outbound, Page, RegenerateStream, Voice};
 use crate::journal::{Durable, Reader, Start, Tail};
-use crate::order::{Command, Event, Feedback, FirmId, SeqNum, Slot, SymbolId, UnixNanos, UserId};
+use crate::order::{
+    Command, CommandKind, Event, FIRMS_MAX, Feedback, FirmId, SYMBOLS_MAX, SeqNum, Slot, SymbolId,
+    USERS_MAX, UnixNanos, UserId,
+};
 use crate::risk::{self, Limits, Risk};
-use crate::session::stream::Stream;
+use crate::runtime::BlockPool;
+use crate::session::stream::{Stream, StreamMemory};
 
 use super::SegmentError;
-use super::dictionary::{Dictionary, UserEntry};
-
-/// Users, firms and symbols that one segment can know over its life.
-const USERS_MAX: u16 = 4096;
-const FIRMS_MAX: u16 = 1024;
-const SYMBOLS_MAX: u16 = 512;
+use super::dictionary::{Dictionary, SymbolEntry, UserEntry};
 
 /// A hash of a segment's whole state: equal hashes behave equally from here on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +50,7 @@ pub struct Recovered {
     pub dictionary: Dictionary,
     /// Every user's stream.
     pub streams: Vec<Stream>,
+    memory: StreamMemory,
     voices: Vec<Voice>,
     /// What new users were told at this start, as packets.
     greetings: Vec<(UserId, Vec<u8>)>,
@@ -93,9 +94,12 @@ impl Outlet for Replay<'_> {
 }
 
 impl Replay<'_> {
-    /// Takes in what the dictionary has learned.
-    fn learn(&mut self, dictionary: &Dictionary) {
-        self.names = dictionary.names();
+    /// Takes in what the dictionary has learned from a command.
+    fn learn(&mut self, dictionary: &Dictionary, command: &Command) {
+        dictionary.add_names(&mut self.names);
+        if command.kind == CommandKind::DefineUser {
+            self.names.users[command.user.index()] = command.firm;
+        }
         let new = &dictionary.users[self.voices.len()..];
         self.voices.extend(new.iter().map(|user| user.voice()));
     }
@@ -125,10 +129,8 @@ impl Machine {
         while self.risk.firms() < self.dictionary.firms.len() {
             self.risk.set_limits(FirmId(self.risk.firms() as u16), Limits::NONE);
         }
-        if matches!(command.kind, crate::order::CommandKind::DefineUser)
-            || matches!(command.kind, crate::order::CommandKind::DefineSymbol)
-        {
-            reports.outlet.learn(&self.dictionary);
+        if matches!(command.kind, CommandKind::DefineUser | CommandKind::DefineSymbol) {
+            reports.outlet.learn(&self.dictionary, command);
         }
         self.risk.replay(command);
         self.book.apply(command, reports);
@@ -149,14 +151,24 @@ fn reports(message: &mut dyn FnMut(UserId, SeqNum, &[u8])) -> RingReports<Replay
     })
 }
 
+/// The memory that all streams share: at most a window for each user that the configuration names,
+/// and its index, a quarter of it.
+fn stream_memory(config: &Config) -> StreamMemory {
+    let window_bytes = *config.gateway.stream_window_bytes.get_ref();
+    let users = config.users.len().max(1);
+    let most = window_bytes.saturating_add(window_bytes / 4).saturating_mul(users);
+    let bytes = most.min(*config.gateway.stream_pool_bytes.get_ref());
+    StreamMemory { window_bytes, pool: Arc::new(BlockPool::new(bytes, users)) }
+}
+
 /// Puts messages into their users' streams, released: whatever is in a journal is on disk.
-fn into_streams(
-    streams: &mut Vec<Stream>,
-    window: usize,
-) -> impl FnMut(UserId, SeqNum, &[u8]) + '_ {
+fn into_streams<'a>(
+    streams: &'a mut Vec<Stream>,
+    memory: &'a StreamMemory,
+) -> impl FnMut(UserId, SeqNum, &[u8]) + 'a {
     move |user, seq, bytes| {
         while streams.len() <= user.index() {
-            streams.push(Stream::new(window));
+            streams.push(Stream::new(memory));
         }
         streams[user.index()].push(seq, bytes);
         streams[user.index()].release_all();
@@ -167,8 +179,8 @@ fn into_streams(
 pub fn recover(dir: &Path, config: &Config) -> Result<Recovered, SegmentError> {
     let mut machine = Machine::new(config);
     let mut streams: Vec<Stream> = Vec::new();
-    let window = *config.gateway.stream_window_bytes.get_ref();
-    let mut message = into_streams(&mut streams, window);
+    let memory = stream_memory(config);
+    let mut message = into_streams(&mut streams, &memory);
     let mut reports = reports(&mut message);
     let mut reader = Reader::open(dir)?;
     let orders = *config.gateway.max_orders.get_ref();
@@ -185,12 +197,12 @@ pub fn recover(dir: &Path, config: &Config) -> Result<Recovered, SegmentError> {
     let voices = std::mem::take(&mut reports.outlet.voices);
     drop(reports);
     drop(message);
-    streams.resize_with(machine.dictionary.users.len(), || Stream::new(window));
+    streams.resize_with(machine.dictionary.users.len(), || Stream::new(&memory));
     let header = reader.header().map(|header| (header.session, header.begun_ns.get()));
     let tail = header.map(|_| reader.tail());
     let Machine { risk, book, dictionary } = machine;
     let greetings = Vec::new();
-    Ok(Recovered { risk, book, dictionary, streams, voices, greetings, tail, header })
+    Ok(Recovered { risk, book, dictionary, memory, streams, voices, greetings, tail, header })
 }
 
 /// Makes any user's stream again from the journal in `dir`, on whatever thread asks. Reads no
@@ -241,54 +253,84 @@ impl Recovered {
         &mut self,
         config: &Config,
         now_ns: UnixNanos,
-        mut journal: impl FnMut(&Command),
+        mut journal: impl FnMut(&Command) -> Result<(), SegmentError>,
     ) -> Result<(), SegmentError> {
-        let window = *config.gateway.stream_window_bytes.get_ref();
-        while let Some(mut commands) = self.dictionary.missing(config) {
-            self.check_definition(config, &commands)?;
-            for command in &commands {
-                self.dictionary.learn(command);
+        let memory = self.memory.clone();
+        let (mut streams, mut greetings) = (std::mem::take(&mut self.streams), vec![]);
+        let mut to_stream = into_streams(&mut streams, &memory);
+        let mut message = |user: UserId, seq: SeqNum, packet: &[u8]| {
+            to_stream(user, seq, packet);
+            greetings.push((user, packet.to_vec()));
+        };
+        self.define_all(config, now_ns, &mut message, &mut journal)?;
+        drop(to_stream);
+        streams.resize_with(self.dictionary.users.len(), || Stream::new(&memory));
+        (self.streams, self.greetings) = (streams, greetings);
+        Ok(())
+    }
+
+    fn define_all(
+        &mut self,
+        config: &Config,
+        now_ns: UnixNanos,
+        message: &mut dyn FnMut(UserId, SeqNum, &[u8]),
+        journal: &mut impl FnMut(&Command) -> Result<(), SegmentError>,
+    ) -> Result<(), SegmentError> {
+        let mut reports = reports(message);
+        reports.outlet.voices = std::mem::take(&mut self.voices);
+        reports.outlet.names = self.dictionary.names();
+        for user in &config.users {
+            if let Some(commands) = self.dictionary.missing_user(config, user) {
+                self.define(commands, now_ns, &mut reports, journal)?;
             }
-            while self.risk.firms() < self.dictionary.firms.len() {
-                self.risk.set_limits(FirmId(self.risk.firms() as u16), Limits::NONE);
-            }
-            let (streams, greetings) = (&mut self.streams, &mut self.greetings);
-            let mut into_streams = into_streams(streams, window);
-            let mut message = |user: UserId, seq: SeqNum, packet: &[u8]| {
-                into_streams(user, seq, packet);
-                greetings.push((user, packet.to_vec()));
-            };
-            let mut reports = reports(&mut message);
-            reports.outlet.voices = std::mem::take(&mut self.voices);
-            reports.outlet.learn(&self.dictionary);
-            for command in &mut commands {
-                self.risk.sequence_own(command, now_ns);
-                self.book.apply(command, &mut reports);
-                journal(command);
-            }
-            self.voices = std::mem::take(&mut reports.outlet.voices);
         }
-        self.streams.resize_with(self.dictionary.users.len(), || Stream::new(window));
+        for symbol in &config.symbols {
+            if let Some(command) = self.dictionary.missing_symbol(symbol) {
+                self.define(vec![command], now_ns, &mut reports, journal)?;
+            }
+        }
+        self.voices = std::mem::take(&mut reports.outlet.voices);
+        Ok(())
+    }
+
+    /// Sequences one definition: a command, and the texts ahead of it.
+    fn define(
+        &mut self,
+        mut commands: Vec<Command>,
+        now_ns: UnixNanos,
+        reports: &mut RingReports<Replay<'_>>,
+        journal: &mut impl FnMut(&Command) -> Result<(), SegmentError>,
+    ) -> Result<(), SegmentError> {
+        self.check_definition(&commands)?;
+        for command in &commands {
+            self.dictionary.learn(command);
+            if command.kind != CommandKind::Text {
+                reports.outlet.learn(&self.dictionary, command);
+            }
+        }
+        while self.risk.firms() < self.dictionary.firms.len() {
+            self.risk.set_limits(FirmId(self.risk.firms() as u16), Limits::NONE);
+        }
+        for command in &mut commands {
+            self.risk.sequence_own(command, now_ns);
+            self.book.apply(command, reports);
+            journal(command)?;
+        }
         Ok(())
     }
 
     /// A change to something that is in use is refused.
-    fn check_definition(
-        &self,
-        config: &Config,
-        definition: &[Command],
-    ) -> Result<(), SegmentError> {
+    fn check_definition(&self, definition: &[Command]) -> Result<(), SegmentError> {
         let command = definition.last().expect("a definition and what goes ahead of it");
-        use crate::order::CommandKind as Kind;
         let refuse = |text: String| Err(SegmentError::Dictionary(text));
         let (users, symbols) = (self.dictionary.users.len(), self.dictionary.symbols.len());
         match command.kind {
-            Kind::DefineUser if command.user.index() < users => {
+            CommandKind::DefineUser if command.user.index() < users => {
                 let entry = &self.dictionary.users[command.user.index()];
                 let name = &entry.name;
-                let mut after = self.dictionary.clone();
-                definition.iter().for_each(|command| after.learn(command));
-                let now = &after.users[command.user.index()];
+                let mut alone = Dictionary::default();
+                definition.iter().for_each(|command| alone.learn(command));
+                let now = &alone.users[0];
                 let speaks = |e: &UserEntry| (e.protocol, e.comp_id.clone(), e.own_comp_id.clone());
                 if speaks(entry) != speaks(now) {
                     let of = |e: &UserEntry| match e.comp_id.as_str() {
@@ -312,11 +354,11 @@ impl Recovered {
                     ));
                 }
             }
-            Kind::DefineSymbol if command.symbol.index() < symbols => {
+            CommandKind::DefineSymbol if command.symbol.index() < symbols => {
                 let symbol = SymbolId(command.symbol.0);
-                let name = &self.dictionary.symbols[symbol.index()].name;
+                let SymbolEntry { name, tick } = &self.dictionary.symbols[symbol.index()];
                 let best = [self.book.best_bid(symbol), self.book.best_ask(symbol)];
-                if self.dictionary.tick_changes(config, symbol) && best != [None, None] {
+                if *tick != command.price && best != [None, None] {
                     return refuse(format!(
                         "symbol {name} has another tick in the journal and open orders; cancel \
                          them before you change the tick"
@@ -325,9 +367,10 @@ impl Recovered {
             }
             _ => {}
         }
-        let full = users >= usize::from(USERS_MAX)
-            || self.dictionary.firms.len() >= usize::from(FIRMS_MAX)
-            || symbols >= usize::from(SYMBOLS_MAX);
+        let full = match command.kind {
+            CommandKind::DefineUser => command.user.0 >= USERS_MAX || command.firm.0 >= FIRMS_MAX,
+            _ => command.symbol.0 >= SYMBOLS_MAX,
+        };
         if full {
             return refuse(format!(
                 "one journal knows at most {USERS_MAX} users, {FIRMS_MAX} firms and {SYMBOLS_MAX} \
@@ -340,6 +383,11 @@ impl Recovered {
     /// What new users were told at this start, for the audit file.
     pub(super) fn greetings(&mut self) -> Vec<(UserId, Vec<u8>)> {
         std::mem::take(&mut self.greetings)
+    }
+
+    /// What streams are made of.
+    pub(super) fn stream_pool(&self) -> Arc<BlockPool> {
+        self.memory.pool.clone()
     }
 
     /// Every user's stream and voice.
@@ -363,6 +411,7 @@ impl Recovered {
                 Book::new(book::Capacity { orders: 1, symbols: 1 }),
             ),
             dictionary: std::mem::take(&mut self.dictionary),
+            memory: self.memory.clone(),
             streams: std::mem::take(&mut self.streams),
             voices: std::mem::take(&mut self.voices),
             greetings: std::mem::take(&mut self.greetings),
