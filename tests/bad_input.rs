@@ -163,12 +163,30 @@ fn a_client_that_never_reads_is_closed_and_its_orders_are_cancelled() {
 }
 
 #[test]
-fn a_thousand_idle_connections_do_not_disturb_and_one_too_many_is_refused() {
+fn a_thousand_idle_connections_give_way_to_one_who_logs_in_and_disturb_nobody() {
     let venue = Venue::with("max_connections = 1001", "");
     let mut alice = venue.client("ALICE");
     let idle: Vec<TcpStream> =
         (0..1000).map(|_| TcpStream::connect(venue.address).unwrap()).collect();
     venue.wait_for("gateway.connections_opened", 1001);
+    // Every place is taken. Those who said nothing for longest make room.
+    let mut bob = venue.client("BOB");
+    venue.wait_for("gateway.dropped_for_others", 1);
+    for user_ref in 1..=100 {
+        enter(&mut alice, &buy(user_ref, 1, "90.00"));
+        enter(&mut bob, &sell(user_ref, 1, "110.00"));
+    }
+    drop(idle);
+    venue.wait_for("gateway.connections_closed", 1000);
+    assert_eq!(venue.counter("gateway.packets_malformed"), 0);
+    assert_eq!(venue.counter("gateway.dropped_silent"), 0);
+}
+
+#[test]
+fn when_everybody_there_is_logged_in_one_more_is_refused() {
+    let venue = Venue::with("max_connections = 2", "");
+    let mut alice = venue.client("ALICE");
+    let mut bob = venue.client("BOB");
     // The kernel has connected it before the gateway can refuse; over frames it never connects.
     match TcpStream::connect(venue.address) {
         Ok(mut refused) => {
@@ -178,10 +196,6 @@ fn a_thousand_idle_connections_do_not_disturb_and_one_too_many_is_refused() {
         Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionRefused),
     }
     venue.wait_for("net.refused", 1);
-    for user_ref in 1..=100 {
-        enter(&mut alice, &buy(user_ref, 1, "90.00"));
-    }
-    drop(idle);
-    venue.wait_for("gateway.connections_closed", 1000);
-    assert_eq!(venue.counter("gateway.packets_malformed"), 0);
+    enter(&mut alice, &buy(1, 1, "90.00"));
+    enter(&mut bob, &sell(1, 1, "110.00"));
 }

@@ -2,13 +2,13 @@
 //! whatever comes, what goes out is well-formed, numbered without gaps, and adds up.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use millrace::audit::{Overload, Tap};
 use millrace::book::{self, Book, BookAgent};
 use millrace::gateway::{
-    AuthAnswer, AuthRequest, COUNTERS, Chunk, Gateway, GatewayRings, GatewaySetup, Names, Outbound,
-    Peers, ReplayRequest, UserSetup, Voice,
+    AuthAnswer, AuthLine, AuthRequest, COUNTERS, Chunk, Gateway, GatewayRings, GatewaySetup, Names,
+    Outbound, Passwords, Peers, ReplayRequest, UserSetup, Voice,
 };
 use millrace::net::{self, Close, ConnId, Counts, Handler, Transport};
 use millrace::order::{
@@ -16,7 +16,7 @@ use millrace::order::{
 };
 use millrace::ring::{self, Consumer, Producer};
 use millrace::risk::{self, Limits, Outlets, Risk, RiskAgent};
-use millrace::runtime::{Counters, Record};
+use millrace::runtime::{Counters, NearlyFull, Record};
 use millrace::session::stream::{Stream, StreamMemory};
 use millrace::wire::Protocol;
 use millrace::wire::fix::scan::{Scan, Scanner, checksum};
@@ -134,6 +134,7 @@ impl Venue {
             max_messages_per_second: 1_000_000,
             max_position: 1 << 40,
             max_open_notional: u64::MAX >> 1,
+            max_open_orders: u32::MAX,
             self_trade: SelfTrade::Allow,
             market_orders: true,
             short_sales: true,
@@ -164,12 +165,14 @@ impl Venue {
             vec![to_risk],
             feedback,
             Outlets { book: to_book, journal: to_journal },
+            NearlyFull::default(),
         );
         let book = BookAgent::new(book, from_risk, vec![to_gateway], 1, feed);
         let user = UserSetup {
             name: "FIX1".into(),
             firm: FirmId(0),
             cancel_on_disconnect: false,
+            max_messages_per_second: u32::MAX,
             protocol: PORT,
             comp_id: "C".into(),
             enabled: true,
@@ -194,12 +197,13 @@ impl Venue {
             counter_prefixes: ["gateway".into(), "net".into()],
             peers: Peers::all(1, 1).remove(0),
             stream_pool: memory.pool,
+            order_names_max: 1 << 20,
+            passwords: Arc::new(Passwords::new(std::iter::empty())),
         };
         let rings = GatewayRings {
             commands,
             events,
-            auth_requests,
-            auth_answers,
+            auth: vec![AuthLine { requests: auth_requests, answers: auth_answers }],
             replay_requests,
             chunks,
             records,

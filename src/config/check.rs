@@ -122,6 +122,10 @@ fn check_gateway(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErr
             return checker.fail(spanned.span(), what);
         }
     }
+    let spanned = &gateway.order_names_max;
+    between((*spanned.get_ref()).into(), 1, 1 << 30, spanned.span(), "order_names_max")?;
+    let spanned = &gateway.login_helpers;
+    between((*spanned.get_ref()).into(), 0, 64, spanned.span(), "login_helpers")?;
     let spanned = &gateway.stream_pool_bytes;
     between(*spanned.get_ref() as u64, 1 << 20, 1 << 40, spanned.span(), "stream_pool_bytes")?;
     let spanned = &gateway.fix_parsers;

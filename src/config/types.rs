@@ -210,12 +210,16 @@ pub struct Gateway {
     pub ack: Ack,
     /// Where the journal lies.
     pub data_dir: PathBuf,
+    /// With less of the disk left, no new orders are taken.
+    pub min_free_bytes: u64,
     /// Agents are pinned to these, in order, wrapping round; empty: not pinned.
     pub cores: Spanned<Vec<usize>>,
     /// What an agent does when it finds nothing to do.
     pub idle: Idle,
     /// Connections at once.
     pub max_connections: Spanned<u32>,
+    /// Threads that check passwords; 0: as many as there are cores beside the agents.
+    pub login_helpers: Spanned<u8>,
     /// Open orders at once, over all symbols.
     pub max_orders: Spanned<u32>,
     /// Commands (and events) that may be under way between two agents.
@@ -228,6 +232,8 @@ pub struct Gateway {
     pub fix_comp_id: Spanned<String>,
     /// FIX: agents that parse for each queue; 0 has the gateway's own do it.
     pub fix_parsers: Spanned<u8>,
+    /// Names that a user may give its orders in a day (FIX: ClOrdID, OUCH 4.2: token): each is kept.
+    pub order_names_max: Spanned<u32>,
     /// What happens when the audit file's writer does not keep up.
     pub audit: Audit,
     /// Where audit files lie; `audit` in `data_dir` unless given.
@@ -244,15 +250,18 @@ impl Default for Gateway {
             topology: Topology::Inline,
             ack: Ack::Journaled,
             data_dir: "millrace-data".into(),
+            min_free_bytes: 256 << 20,
             cores: Spanned::new(0..0, Vec::new()),
             idle: Idle::Auto,
             max_connections: Spanned::new(0..0, 1200),
+            login_helpers: Spanned::new(0..0, 0),
             max_orders: Spanned::new(0..0, 262_144),
             ring_capacity: Spanned::new(0..0, 8_192),
             stream_window_bytes: Spanned::new(0..0, 4 << 20),
             stream_pool_bytes: Spanned::new(0..0, 256 << 20),
             fix_comp_id: Spanned::new(0..0, "MILLRACE".to_owned()),
             fix_parsers: Spanned::new(0..0, 0),
+            order_names_max: Spanned::new(0..0, 1_000_000),
             audit: Audit::DropAndCount,
             audit_dir: None,
             audit_file_bytes: Spanned::new(0..0, 256 << 20),
@@ -487,6 +496,9 @@ pub struct Limits {
     pub max_position: Option<u64>,
     /// Most that all open orders may be worth.
     pub max_open_notional: Option<Money>,
+    /// Most open orders of the firm; unless given, its part of `max_orders` if every firm had the
+    /// same.
+    pub max_open_orders: Option<u32>,
     /// For how long an order may not be repeated.
     pub duplicate_window_ms: Option<u32>,
     /// What to do when two orders of the firm would trade.

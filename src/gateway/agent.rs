@@ -11,10 +11,12 @@ use crate::session::soup::Due;
 use crate::wire::Protocol;
 use crate::wire::soupbin::{HEADER_BYTES, header, kind};
 
-use super::auth::{AuthAnswer, AuthRequest};
 use super::conn::Session;
 use super::fix;
 use super::home::Peers;
+use super::logins::{AuthLine, Logins};
+use super::pace::Pace;
+use super::passwords::Passwords;
 use super::replay::{Chunk, ReplayRequest};
 use super::state::{GatewayCounters, State, User};
 use super::symbols::{Directory, Names};
@@ -23,8 +25,6 @@ use super::voice::{Outbound, Page};
 
 /// The shortest packet that becomes a command: an account query.
 const COMMAND_BYTES_MIN: usize = HEADER_BYTES + 1;
-/// Commands that one login may become, at most.
-const LOGIN_COMMANDS_MAX: usize = 16;
 /// Connections that one turn may read, at most.
 const READS_MAX: usize = 256;
 /// Events taken in one turn.
@@ -47,6 +47,8 @@ pub struct UserSetup {
     pub firm: FirmId,
     /// Whether a lost connection cancels the user's orders.
     pub cancel_on_disconnect: bool,
+    /// What it may send; far above that it is read more slowly.
+    pub max_messages_per_second: u32,
     /// What the user speaks.
     pub protocol: Protocol,
     /// Its CompID, if that is FIX.
@@ -79,6 +81,10 @@ pub struct GatewaySetup {
     pub tap: Tap,
     /// What streams are made of.
     pub stream_pool: Arc<BlockPool>,
+    /// Names of orders that are kept of one user.
+    pub order_names_max: u32,
+    /// Passwords that are known to be right.
+    pub passwords: Arc<Passwords>,
 }
 
 /// A gateway's ring ends.
@@ -87,10 +93,8 @@ pub struct GatewayRings {
     pub commands: Producer<Command>,
     /// From the book.
     pub events: Consumer<Event>,
-    /// To the password helper.
-    pub auth_requests: Producer<AuthRequest>,
-    /// From it.
-    pub auth_answers: Consumer<AuthAnswer>,
+    /// To the password helpers, and from them.
+    pub auth: Vec<AuthLine>,
     /// To the replay helper.
     pub replay_requests: Producer<ReplayRequest>,
     /// From it.
@@ -104,7 +108,6 @@ pub struct Gateway<T> {
     transport: T,
     state: State,
     events: Consumer<Event>,
-    auth_answers: Consumer<AuthAnswer>,
     chunks: Consumer<Chunk>,
     hold_until_durable: bool,
     durable_seen: SeqNum,
@@ -126,22 +129,26 @@ impl<T: Transport> Gateway<T> {
         let [_, prefix] = &setup.counter_prefixes;
         let transport_counter = |name: &&str| setup.counters.get(&format!("{prefix}.{name}"));
         let transport_counters = net::COUNTERS.iter().map(transport_counter).collect();
+        let all: Vec<UserSetup> = setup.users.iter().map(|(setup, _)| setup.clone()).collect();
+        let logins = Logins::new(&all, conns_max, setup.passwords, rings.auth);
         let users: Vec<User> = setup
             .users
             .into_iter()
             .map(|(setup, out)| User {
-                setup,
                 out,
                 conn: None,
                 dirty: false,
                 held: false,
                 leaving: false,
+                pace: Pace::of(setup.max_messages_per_second),
+                setup,
             })
             .collect();
         let state = State {
             now_ns: 0,
             conns: (0..conns_max).map(|_| None).collect(),
             to_flush: Vec::with_capacity(2 * conns_max),
+            to_close: Vec::with_capacity(conns_max),
             dirty: Vec::with_capacity(users.len()),
             held: Vec::with_capacity(users.len()),
             to_disconnect: Vec::with_capacity(conns_max),
@@ -151,11 +158,12 @@ impl<T: Transport> Gateway<T> {
             session_name: setup.session_name,
             ports: setup.ports,
             fix_comp_id: setup.fix_comp_id.into_bytes(),
+            order_names_max: setup.order_names_max,
             scanner: None,
             words: fix::Words::new(),
             throttle: Throttle::new(),
             commands: rings.commands,
-            auth_requests: rings.auth_requests,
+            logins,
             replay_requests: rings.replay_requests,
             records: rings.records,
             counters: GatewayCounters::new(&setup.counters, &setup.counter_prefixes[0]),
@@ -167,7 +175,6 @@ impl<T: Transport> Gateway<T> {
             transport,
             state,
             events: rings.events,
-            auth_answers: rings.auth_answers,
             chunks: rings.chunks,
             hold_until_durable: setup.hold_until_durable,
             durable_seen: SeqNum(0),
@@ -190,14 +197,7 @@ impl<T: Transport> Gateway<T> {
     pub fn poll_in(&mut self, now_ns: UnixNanos) -> usize {
         self.state.now_ns = now_ns;
         let state = &mut self.state;
-        // A login may say something, which must find room.
-        let mut work = self.auth_answers.pop_while(usize::MAX, |answer| {
-            let room = state.commands.free() >= LOGIN_COMMANDS_MAX;
-            if room {
-                state.finish_login(answer);
-            }
-            room
-        });
+        let mut work = state.attend_logins();
         work += state.disconnect_users() + state.attend_peers();
         // Every byte read must find room for the commands it may hold, and what was left of an
         // earlier read for one more on each connection read.
@@ -224,6 +224,10 @@ impl<T: Transport> Gateway<T> {
             self.trim_streams();
         }
         self.show_counts();
+        while let Some(id) = self.state.to_close.pop() {
+            work += 1;
+            self.close(id);
+        }
         while let Some(user) = self.state.dirty.pop() {
             self.state.users[user.index()].dirty = false;
             if let Some(id) = self.state.users[user.index()].conn {

@@ -1,4 +1,6 @@
-//! Password checks, on a helper thread: no order waits for a hash.
+//! Password checks, on helper threads: no order waits for a hash.
+
+use std::sync::Arc;
 
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
@@ -8,6 +10,8 @@ use crate::net::ConnId;
 use crate::order::UserId;
 use crate::ring::{Consumer, Producer};
 use crate::wire::soupbin::trim;
+
+use super::passwords::Passwords;
 
 /// Bytes of the longest password (FIX; SoupBinTCP's have up to 10).
 pub const PASSWORD_BYTES_MAX: usize = 64;
@@ -63,6 +67,13 @@ impl AuthRequest {
     }
 }
 
+impl AuthRequest {
+    /// The password as it is compared.
+    pub(super) fn normal(&self) -> Vec<u8> {
+        normal(&self.password[..self.len.into()], self.exact)
+    }
+}
+
 /// The outcome of a check.
 #[derive(Clone, Copy)]
 pub struct AuthAnswer {
@@ -77,63 +88,70 @@ impl AuthAnswer {
     pub const EMPTY: AuthAnswer = AuthAnswer { conn: ConnId::NONE, user: None };
 }
 
-/// Checks logins one after the other; a flood of them waits in its ring, not on the orders.
+/// Checks logins one after the other, for all gateways in turn.
 pub struct Authenticator {
-    credentials: Vec<Credential>,
-    requests: Consumer<AuthRequest>,
-    answers: Producer<AuthAnswer>,
+    credentials: Arc<[Credential]>,
+    passwords: Arc<Passwords>,
+    /// One for each gateway.
+    lines: Vec<(Consumer<AuthRequest>, Producer<AuthAnswer>)>,
 }
 
 impl Authenticator {
-    /// Checks against the credentials of users in order of their numbers.
+    /// Checks against the credentials of users in order of their numbers, and has right passwords
+    /// remembered.
     pub fn new(
-        credentials: Vec<Credential>,
-        requests: Consumer<AuthRequest>,
-        answers: Producer<AuthAnswer>,
+        credentials: Arc<[Credential]>,
+        passwords: Arc<Passwords>,
+        lines: Vec<(Consumer<AuthRequest>, Producer<AuthAnswer>)>,
     ) -> Authenticator {
-        Authenticator { credentials, requests, answers }
+        Authenticator { credentials, passwords, lines }
     }
 
-    fn check(&self, request: &AuthRequest) -> bool {
-        let password = &request.password[..request.len.into()];
-        let normal = |password: &[u8]| match request.exact {
-            true => password.to_vec(),
-            false => normalize(trim(password)),
-        };
-        let password = normal(password);
-        let credential = request.user.and_then(|user| self.credentials.get(user.index()));
-        match credential {
-            Some(Credential::Plain(plain)) => equal(&normal(plain.as_bytes()), &password),
-            Some(Credential::Hash(hash)) => PasswordHash::new(hash)
-                .is_ok_and(|hash| hasher().verify_password(&password, &hash).is_ok()),
-            None => {
-                self.take_as_long(&password);
-                false
-            }
-        }
-    }
-
-    /// Spends on a name that nobody has what a wrong password of a hashed user costs.
-    fn take_as_long(&self, password: &[u8]) {
-        let hash = self.credentials.iter().find_map(|credential| match credential {
-            Credential::Hash(hash) => PasswordHash::new(hash).ok(),
-            Credential::Plain(_) => None,
-        });
-        if let Some(hash) = hash {
-            let _ = std::hint::black_box(hasher().verify_password(password, &hash));
-        }
-    }
-
-    /// Checks what waits. Returns how many that were.
+    /// Checks one login of each gateway's. Returns how many that were.
     pub fn poll(&mut self) -> usize {
         let mut count = 0;
-        while self.answers.has_room(1) {
-            let Some(request) = self.requests.pop() else { break };
-            let user = request.user.filter(|_| self.check(&request));
-            self.answers.push(&AuthAnswer { conn: request.conn, user });
+        for (requests, answers) in &mut self.lines {
+            if !answers.has_room(1) {
+                continue;
+            }
+            let Some(request) = requests.pop() else { continue };
+            let right = check(&self.credentials, &request);
+            if right {
+                self.passwords.learn(&request);
+            }
+            let user = request.user.filter(|_| right);
+            answers.push(&AuthAnswer { conn: request.conn, user });
             count += 1;
         }
         count
+    }
+}
+
+/// Whether a login's password is its user's.
+fn check(credentials: &[Credential], request: &AuthRequest) -> bool {
+    let password = request.normal();
+    let credential = request.user.and_then(|user| credentials.get(user.index()));
+    match credential {
+        Some(Credential::Plain(plain)) => {
+            equal(&normal(plain.as_bytes(), request.exact), &password)
+        }
+        Some(Credential::Hash(hash)) => PasswordHash::new(hash)
+            .is_ok_and(|hash| hasher().verify_password(&password, &hash).is_ok()),
+        None => {
+            take_as_long(credentials, &password);
+            false
+        }
+    }
+}
+
+/// Spends on a name that nobody has what a wrong password of a hashed user costs.
+fn take_as_long(credentials: &[Credential], password: &[u8]) {
+    let hash = credentials.iter().find_map(|credential| match credential {
+        Credential::Hash(hash) => PasswordHash::new(hash).ok(),
+        Credential::Plain(_) => None,
+    });
+    if let Some(hash) = hash {
+        let _ = std::hint::black_box(hasher().verify_password(password, &hash));
     }
 }
 
@@ -147,13 +165,14 @@ impl crate::runtime::Duty for Authenticator {
     }
 }
 
-/// Passwords compare without regard to case (SoupBinTCP 3.00, 2.3.2).
-fn normalize(password: &[u8]) -> Vec<u8> {
-    password.to_ascii_uppercase()
+/// A password as it is compared: SoupBinTCP's without padding and regard to case (3.00, 2.3.2),
+/// FIX's as it stands.
+pub(super) fn normal(password: &[u8], exact: bool) -> Vec<u8> {
+    if exact { password.to_vec() } else { trim(password).to_ascii_uppercase() }
 }
 
 /// Compares without telling by its time where the first difference is.
-fn equal(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn equal(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |diff, (x, y)| diff | (x ^ y)) == 0
 }
 
@@ -169,8 +188,7 @@ pub fn hash_password(password: &str, fix: bool) -> Result<String, String> {
         return Err(format!("a {of} password is 1 to {most} ASCII characters"));
     }
     let salt = SaltString::generate(&mut OsRng);
-    let normal = if fix { password.as_bytes().to_vec() } else { normalize(password.as_bytes()) };
-    let hash = hasher().hash_password(&normal, &salt);
+    let hash = hasher().hash_password(&normal(password.as_bytes(), fix), &salt);
     hash.map(|hash| hash.to_string()).map_err(|e| e.to_string())
 }
 
@@ -180,13 +198,41 @@ mod tests {
     use crate::ring;
     use crate::wire::soupbin::pad;
 
+    fn checker(
+        credentials: &[Credential],
+    ) -> (Authenticator, Producer<AuthRequest>, Consumer<AuthAnswer>) {
+        let (requests, rx) = ring::on_heap(8, AuthRequest::EMPTY);
+        let (tx, answers) = ring::on_heap(8, AuthAnswer::EMPTY);
+        let passwords = Arc::new(Passwords::new(credentials.iter().map(|c| (c, false))));
+        (Authenticator::new(credentials.into(), passwords, vec![(rx, tx)]), requests, answers)
+    }
+
+    #[test]
+    fn a_right_password_is_known_from_then_on_and_a_wrong_one_never_is() {
+        let hash = hash_password("Secret", false).unwrap();
+        let (mut checker, mut requests, _answers) = checker(&[Credential::Hash(hash)]);
+        let request = |password: &str, user| {
+            let password: [u8; 10] = pad(password.as_bytes());
+            AuthRequest::new(ConnId::NONE, Some(UserId(user)), &password, false)
+        };
+        for wrong in ["wrong", "secret1"] {
+            requests.push(&request(wrong, 0));
+            assert_eq!(checker.poll(), 1);
+            assert!(!checker.passwords.knows(&request(wrong, 0)));
+        }
+        assert!(!checker.passwords.knows(&request("secret", 0)), "not before it was checked");
+        requests.push(&request("secret", 0));
+        assert_eq!(checker.poll(), 1);
+        assert!(checker.passwords.knows(&request("SECRET", 0)));
+        assert!(!checker.passwords.knows(&request("wrong", 0)));
+        assert!(!checker.passwords.knows(&request("secret", 1)));
+    }
+
     #[test]
     fn the_right_password_passes_in_any_case_and_nothing_else_does() {
-        let (mut requests, rx) = ring::on_heap(8, AuthRequest::EMPTY);
-        let (tx, mut answers) = ring::on_heap(8, AuthAnswer::EMPTY);
         let hash = hash_password("Secret", false).unwrap();
-        let credentials = vec![Credential::Plain("secret".to_owned()), Credential::Hash(hash)];
-        let mut checker = Authenticator::new(credentials, rx, tx);
+        let credentials = [Credential::Plain("secret".to_owned()), Credential::Hash(hash)];
+        let (mut checker, mut requests, mut answers) = checker(&credentials);
         let mut check = |user: Option<u16>, password: &str| {
             let user = user.map(UserId);
             let password: [u8; 10] = pad(password.as_bytes());
@@ -214,11 +260,9 @@ mod tests {
 
     #[test]
     fn case_counts_in_fix() {
-        let (mut requests, rx) = ring::on_heap(8, AuthRequest::EMPTY);
-        let (tx, mut answers) = ring::on_heap(8, AuthAnswer::EMPTY);
         let hash = hash_password("Secret and long", true).unwrap();
         let plain = Credential::Plain("Secret and long".to_owned());
-        let mut checker = Authenticator::new(vec![plain, Credential::Hash(hash)], rx, tx);
+        let (mut checker, mut requests, mut answers) = checker(&[plain, Credential::Hash(hash)]);
         let long = "Secret and long".repeat(5);
         for user in [UserId(0), UserId(1)] {
             for (password, passes) in

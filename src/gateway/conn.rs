@@ -8,6 +8,7 @@ use crate::session::soup;
 use crate::wire::Protocol;
 
 use super::fix;
+use super::pace::Pace;
 use super::replay::Chunk;
 
 /// Bytes of session packets that may wait to be sent: a login's answer and some heartbeats.
@@ -32,12 +33,19 @@ pub(super) enum Session {
     Fix(Box<fix::Link>),
 }
 
+/// Whether a connection is there.
+pub(super) fn is_there(conns: &[Option<Box<Conn>>], id: ConnId) -> bool {
+    conns[id.index as usize].as_ref().is_some_and(|conn| conn.id == id)
+}
+
 pub(super) struct Conn {
     pub id: ConnId,
     pub protocol: Protocol,
     pub peer: IpAddr,
     pub session: Session,
     pub user: Option<UserId>,
+    /// How fast it is read.
+    pub pace: Pace,
     /// Message asked for by the login.
     pub requested: u64,
     pub source: Source,
@@ -63,6 +71,7 @@ impl Conn {
             peer,
             session,
             user: None,
+            pace: Pace::of_stranger(),
             requested: 0,
             source: Source::Nothing,
             mid_message: false,
@@ -78,6 +87,14 @@ impl Conn {
         match &self.session {
             Session::Soup(session) => session.phase() == soup::Phase::LoggingIn,
             Session::Fix(link) => link.is_logging_on(),
+        }
+    }
+
+    /// Whether the peer has missed heartbeats.
+    pub fn is_overdue(&self, now_ns: UnixNanos) -> bool {
+        match &self.session {
+            Session::Soup(session) => session.is_overdue(now_ns),
+            Session::Fix(link) => link.is_overdue(now_ns),
         }
     }
 

@@ -8,12 +8,15 @@ use crate::wire::soupbin::{Login, LoginAccepted, LoginReject, header, kind, trim
 use zerocopy::IntoBytes;
 
 use super::auth::{AuthAnswer, AuthRequest};
-use super::conn::{Conn, Session, Source};
+use super::conn::{Conn, Session, Source, is_there};
 use super::replay::ReplayRequest;
 use super::state::{State, User};
 
+/// Commands that one login may become, at most.
+const LOGIN_COMMANDS_MAX: usize = 16;
+
 impl State {
-    /// Sends a login to the helper thread, or refuses it at once.
+    /// Has a login's password checked, or refuses it at once.
     pub(super) fn begin_login(&mut self, id: ConnId, login: &Login<'_>) {
         let session = trim(&login.request.session);
         let current = trim(&self.session_name);
@@ -27,31 +30,53 @@ impl State {
         let Some(conn) = self.conn_mut(id) else { return };
         conn.requested = sequence;
         let protocol = conn.protocol;
-        let user = self.users.iter().position(|user| {
-            let setup = &user.setup;
-            setup.enabled
-                && setup.protocol == protocol
-                && setup.name.as_bytes().eq_ignore_ascii_case(name)
-        });
-        let user = user.map(|user| UserId(user as u16));
+        let user = self.logins.by_name(name);
+        let user = user.filter(|user| self.users[user.index()].setup.protocol == protocol);
         self.check_password(AuthRequest::new(id, user, &login.request.password, false));
     }
 
-    /// Has the helper thread check a password, unless there were too many wrong ones from there.
+    /// Has a password checked, unless there were too many wrong ones from there.
     pub(super) fn check_password(&mut self, request: AuthRequest) {
-        let Some(peer) = self.conn_mut(request.conn).map(|conn| conn.peer) else { return };
-        if !self.throttle.admits(peer, self.now_ns) {
-            self.counters.logins_throttled.add(1);
-            self.record(tell_throttled, [request.conn.index.into(), 0, 0, 0]);
-            return self.reject_login(request.conn, LoginReject::NotAuthorized);
-        }
-        if !self.auth_requests.push(&request) {
-            self.reject_login(request.conn, LoginReject::SessionNotAvailable);
+        if !self.is_throttled(&request) {
+            let conns = &self.conns;
+            self.logins.put(&request, |id| is_there(conns, id));
         }
     }
 
-    /// Takes the helper thread's answer.
-    pub(super) fn finish_login(&mut self, answer: &AuthAnswer) {
+    /// Whether too many wrong passwords came from a login's address; it is refused unseen then.
+    fn is_throttled(&mut self, request: &AuthRequest) -> bool {
+        let Some(peer) = self.conn_mut(request.conn).map(|conn| conn.peer) else { return true };
+        if self.throttle.admits(peer, self.now_ns) {
+            return false;
+        }
+        self.counters.logins_throttled.add(1);
+        self.record(tell_throttled, [request.conn.index.into(), 0, 0, 0]);
+        self.reject_login(request.conn, LoginReject::NotAuthorized);
+        true
+    }
+
+    /// Brings logins on: carries out what is decided while risk's ring has room for what a login
+    /// may say, and hands helpers what waits.
+    pub(super) fn attend_logins(&mut self) -> usize {
+        let mut work = self.logins.take_answers();
+        while self.commands.free() >= LOGIN_COMMANDS_MAX {
+            let Some(answer) = self.logins.next_decided() else { break };
+            self.finish_login(&answer);
+            work += 1;
+        }
+        while self.logins.helper_is_free() {
+            let Some(request) = self.logins.next_waiting() else { break };
+            // Others from there may have been wrong since it came.
+            if !self.is_throttled(&request) {
+                self.logins.hand_over(&request);
+            }
+            work += 1;
+        }
+        work
+    }
+
+    /// Carries out what was found of a login.
+    fn finish_login(&mut self, answer: &AuthAnswer) {
         let Some(conn) = self.conn_mut(answer.conn).filter(|conn| conn.is_logging_in()) else {
             return;
         };
@@ -63,10 +88,24 @@ impl State {
             return self.reject_login(id, LoginReject::NotAuthorized);
         };
         match &self.users[user.index()] {
-            User { conn: Some(_), .. } | User { leaving: true, .. } => self.reject_second_login(id),
+            User { conn: Some(old), .. } => self.replace_session(*old, answer),
+            User { leaving: true, .. } => self.reject_second_login(id),
             User { out: None, .. } => self.fetch_stream(user, id),
             User { out: Some(_), .. } => self.admit(user, id),
         }
+    }
+
+    /// A second login of a user. Where the first one's peer has missed its heartbeats it is taken for
+    /// dead, as after a network that was away, and ends; else the second one is refused.
+    fn replace_session(&mut self, old: ConnId, answer: &AuthAnswer) {
+        let now_ns = self.now_ns;
+        let is_dead = |conn: &mut Conn| conn.is_overdue(now_ns);
+        if !self.conn_mut(old).is_some_and(is_dead) {
+            return self.reject_second_login(answer.conn);
+        }
+        self.counters.taken_over.add(1);
+        self.to_close.push(old);
+        self.logins.decide(*answer);
     }
 
     /// Lets a user in whose stream is here.
@@ -85,11 +124,10 @@ impl State {
             return self.reject_login(id, LoginReject::SessionNotAvailable);
         }
         let first = if requested == 0 { stream.held_number() } else { requested };
-        self.users[user.index()].conn = Some(id);
+        self.seat(user, id);
         let accepted = LoginAccepted::new(self.session_name, first);
         let now_ns = self.now_ns;
         let conn = self.conn_mut(id).expect("found above");
-        conn.user = Some(user);
         if let Session::Soup(session) = &mut conn.session {
             session.accept(now_ns);
         }
@@ -97,6 +135,16 @@ impl State {
         self.counters.logins_accepted.add(1);
         self.start_from(id, user, first);
         self.mark_dirty(user);
+    }
+
+    /// Makes a connection a user's, who is read at its own pace from here on.
+    pub(super) fn seat(&mut self, user: UserId, id: ConnId) {
+        let of = &mut self.users[user.index()];
+        of.conn = Some(id);
+        let pace = of.pace;
+        if let Some(conn) = self.conn_mut(id) {
+            (conn.user, conn.pace) = (Some(user), pace);
+        }
     }
 
     /// Sets a connection to send from message `number` on: out of the window, or by way of the

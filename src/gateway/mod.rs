@@ -12,8 +12,11 @@ mod fix;
 mod home;
 mod ledger;
 mod login;
+mod logins;
 mod ouch42;
 mod ouch5;
+mod pace;
+mod passwords;
 mod relay;
 mod replay;
 mod state;
@@ -28,6 +31,8 @@ pub use auth::{
 };
 pub use fix::COMP_ID_MAX;
 pub use home::Peers;
+pub use logins::AuthLine;
+pub use passwords::Passwords;
 pub use relay::{Back, Ends as RelayEnds, Front, PARCELS, Parcel};
 pub use replay::{Chunk, RegenerateStream, ReplayRequest, Replayer};
 pub use symbols::{Directory, Names};
@@ -47,6 +52,9 @@ pub const COUNTERS: &[&str] = &[
     "packets_malformed",
     "dropped_silent",
     "dropped_without_login",
+    "dropped_for_others",
+    "taken_over",
+    "paused_turns",
     "dropped_slow",
     "replays",
     "resends",

@@ -17,11 +17,12 @@ use crate::wire::ouch42;
 use crate::wire::soupbin::{header, kind};
 
 use super::agent::UserSetup;
-use super::auth::AuthRequest;
-use super::conn::{Conn, Session, Source};
+use super::conn::{Conn, Session, Source, is_there};
 use super::fix;
 use super::home::Peers;
+use super::logins::Logins;
 use super::ouch5::translate;
+use super::pace::Pace;
 use super::replay::ReplayRequest;
 use super::symbols::{Directory, Names};
 use super::terms::Sender;
@@ -38,6 +39,8 @@ pub(super) struct User {
     pub held: bool,
     /// The stream is about to go to another gateway.
     pub leaving: bool,
+    /// What it used up of what it may send, kept while it is not connected.
+    pub pace: Pace,
 }
 
 impl User {
@@ -74,6 +77,9 @@ counters! {
     packets_malformed = "packets_malformed",
     dropped_silent = "dropped_silent",
     dropped_without_login = "dropped_without_login",
+    dropped_for_others = "dropped_for_others",
+    taken_over = "taken_over",
+    paused = "paused_turns",
     dropped_slow = "dropped_slow",
     replays = "replays",
     resends = "resends",
@@ -92,12 +98,14 @@ pub(super) struct State {
     pub ports: Vec<Protocol>,
     /// The gateway's CompID.
     pub fix_comp_id: Vec<u8>,
+    /// Names of orders that are kept of one user.
+    pub order_names_max: u32,
     /// Finds FIX messages; there only while it is not in use.
     pub scanner: Option<Scanner>,
     pub words: fix::Words,
     pub throttle: Throttle,
     pub commands: Producer<Command>,
-    pub auth_requests: Producer<AuthRequest>,
+    pub logins: Logins,
     pub replay_requests: Producer<ReplayRequest>,
     pub records: Producer<Record>,
     pub counters: GatewayCounters,
@@ -107,6 +115,8 @@ pub(super) struct State {
     pub stopping: bool,
     /// Connections with something to send that is not their user's stream.
     pub to_flush: Vec<ConnId>,
+    /// Connections that end for a reason of this side's.
+    pub to_close: Vec<ConnId>,
     /// Users whose stream has something new to send.
     pub dirty: Vec<UserId>,
     /// Users with messages that wait for the disk.
@@ -119,6 +129,15 @@ impl State {
     pub fn conn_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
         let conn = self.conns.get_mut(id.index as usize)?.as_deref_mut()?;
         (conn.id == id).then_some(conn)
+    }
+
+    /// Counts what a connection sent against its pace.
+    #[inline]
+    pub fn spend(&mut self, id: ConnId, messages: u64) {
+        let now_ns = self.now_ns;
+        if let Some(conn) = self.conn_mut(id) {
+            conn.pace.spend(messages, now_ns);
+        }
     }
 
     pub fn mark_dirty(&mut self, user: UserId) {
@@ -161,7 +180,7 @@ impl State {
         self.counters.messages_in.add(1);
         let now_ns = self.now_ns;
         self.tap.put(Direction::In, Some(user), now_ns, bytes);
-        let State { users, names, directory, commands, .. } = self;
+        let State { users, names, directory, commands, order_names_max, .. } = self;
         let of = &mut users[user.index()];
         let sender = Sender {
             user,
@@ -172,29 +191,32 @@ impl State {
         let bad = match &mut of.out {
             Some(Outbound { voice: Voice::Ouch42(voice), .. }) => {
                 let mut command = Command::EMPTY;
-                ouch42::Inbound::parse(bytes).map(|message| {
-                    let asked = voice.translate(message, &sender, now_ns, &mut command);
-                    !asked || commands.stage(&command)
-                })
+                let full = voice.names() >= *order_names_max;
+                match ouch42::Inbound::parse(bytes) {
+                    Ok(message) if full && message.names_an_order() => Err(Unusable::NoMoreTokens),
+                    Ok(message) => {
+                        let asked = voice.translate(message, &sender, now_ns, &mut command);
+                        Ok(!asked || commands.stage(&command))
+                    }
+                    Err(bad) => Err(bad.into()),
+                }
             }
             _ => Inbound::parse(bytes)
-                .map(|message| commands.stage_with(|place| translate(message, &sender, place))),
+                .map(|message| commands.stage_with(|place| translate(message, &sender, place)))
+                .map_err(Unusable::from),
         };
         match bad {
             Ok(staged) => debug_assert!(staged, "bytes are read only where commands have room"),
-            Err(bad) => self.malformed(id, bad),
+            Err(why) => self.unusable(id, why),
         }
     }
 
-    /// A message that cannot be understood ends the session: what else the client meant to say
+    /// A message that nothing can be made of ends the session: what else the client meant to say
     /// cannot be known. It is told why in a Debug packet.
-    fn malformed(&mut self, id: ConnId, bad: BadMessage) {
+    fn unusable(&mut self, id: ConnId, why: Unusable) {
         self.counters.messages_malformed.add(1);
-        self.record(tell_malformed, [u64::from(id.index), bad as u64, 0, 0]);
-        let text = match bad {
-            BadMessage::UnknownType => "unknown message type: session closed",
-            BadMessage::Truncated => "message too short for its type: session closed",
-        };
+        self.record(tell_unusable, [u64::from(id.index), why as u64, 0, 0]);
+        let text = UNUSABLE[why as usize];
         if let Some(conn) = self.conn_mut(id) {
             conn.push_control(&header(kind::DEBUG, text.len()));
             conn.push_control(text.as_bytes());
@@ -309,10 +331,36 @@ impl Handler for State {
         self.counters.opened.add(1);
         let conn = Conn::new(id, self.ports[port], peer, self.now_ns);
         self.conns[id.index as usize] = Some(Box::new(conn));
+        let conns = &self.conns;
+        self.logins.add_stranger(id, |id| {
+            is_there(conns, id)
+                && conns[id.index as usize].as_ref().is_some_and(|c| c.user.is_none())
+        });
+    }
+
+    #[inline]
+    fn appetite(&mut self, id: ConnId) -> usize {
+        let now_ns = self.now_ns;
+        if self.conn_mut(id).is_none_or(|conn| conn.pace.allows(now_ns)) {
+            return usize::MAX;
+        }
+        self.counters.paused.add(1);
+        0
+    }
+
+    fn make_room(&mut self) -> Option<ConnId> {
+        let conns = &self.conns;
+        let found = self.logins.oldest_stranger(|id| {
+            let conn = conns[id.index as usize].as_ref().filter(|conn| conn.id == id);
+            let conn = conn.filter(|conn| conn.user.is_none())?;
+            Some(!conn.is_logging_in())
+        });
+        self.counters.dropped_for_others.add(found.is_some().into());
+        found
     }
 
     fn received(&mut self, id: ConnId, bytes: &[u8]) -> Result<usize, Close> {
-        let mut done = 0;
+        let (mut done, mut packets) = (0, 0);
         loop {
             let now_ns = self.now_ns;
             let Some(conn) = self.conn_mut(id).filter(|conn| !conn.closing) else {
@@ -324,7 +372,10 @@ impl Handler for State {
             };
             let (input, used) = match session.next(&bytes[done..], now_ns) {
                 Ok(Some(next)) => next,
-                Ok(None) => return Ok(done),
+                Ok(None) => {
+                    self.spend(id, packets);
+                    return Ok(done);
+                }
                 Err(violation) => {
                     self.counters.packets_malformed.add(1);
                     let numbers = [u64::from(id.index), violation as u64, 0, 0];
@@ -333,6 +384,7 @@ impl Handler for State {
                 }
             };
             done += used;
+            packets += 1;
             match (input, user) {
                 (Input::Message(message), Some(user)) => self.message(id, user, message),
                 (Input::Login(login), _) => self.begin_login(id, &login),
@@ -350,12 +402,12 @@ impl Handler for State {
 
     fn closed(&mut self, id: ConnId) {
         let Some(conn) = self.conn_mut(id) else { return };
-        let user = conn.user;
+        let (user, pace) = (conn.user, conn.pace);
         self.conns[id.index as usize] = None;
         self.counters.closed.add(1);
         if let Some(user) = user {
             let state = &mut self.users[user.index()];
-            state.conn = None;
+            (state.conn, state.pace) = (None, pace);
             if state.setup.cancel_on_disconnect && !self.stopping {
                 self.to_disconnect.push(user);
             }
@@ -370,9 +422,30 @@ fn tell_violation(record: &Record) {
     tracing::warn!(connection = record.numbers[0], reason, "closed a connection: not SoupBinTCP");
 }
 
-fn tell_malformed(record: &Record) {
-    let reasons = ["unknown message type", "message too short"];
-    let reason = reasons[record.numbers[1] as usize];
-    const _: () = assert!(BadMessage::Truncated as usize == 1);
-    tracing::warn!(connection = record.numbers[0], reason, "closed a session: not OUCH");
+/// Why nothing can be made of an OUCH message.
+#[derive(Clone, Copy)]
+enum Unusable {
+    UnknownType,
+    Truncated,
+    NoMoreTokens,
+}
+
+const UNUSABLE: [&str; 3] = [
+    "unknown message type: session closed",
+    "message too short for its type: session closed",
+    "no more order tokens are remembered today: session closed",
+];
+
+impl From<BadMessage> for Unusable {
+    fn from(bad: BadMessage) -> Unusable {
+        match bad {
+            BadMessage::UnknownType => Unusable::UnknownType,
+            BadMessage::Truncated => Unusable::Truncated,
+        }
+    }
+}
+
+fn tell_unusable(record: &Record) {
+    let reason = UNUSABLE[record.numbers[1] as usize];
+    tracing::warn!(connection = record.numbers[0], reason, "cannot use an OUCH message");
 }

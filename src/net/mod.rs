@@ -43,6 +43,18 @@ pub trait Handler {
     /// done with.
     fn received(&mut self, conn: ConnId, bytes: &[u8]) -> Result<usize, Close>;
 
+    /// How many bytes of a connection are wanted now. Those that are not stay with the transport, and
+    /// by and by with the peer; where none are, it is asked again in later polls.
+    fn appetite(&mut self, _conn: ConnId) -> usize {
+        usize::MAX
+    }
+
+    /// All places are taken and somebody new is there: a connection that may be closed instead, which
+    /// the handler is told like any that is lost.
+    fn make_room(&mut self) -> Option<ConnId> {
+        None
+    }
+
     /// A connection that took less than it was given can take more now.
     fn writable(&mut self, conn: ConnId);
 

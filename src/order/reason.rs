@@ -2,8 +2,9 @@
 
 use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
-/// Why an order was refused. The numbers are the reject reasons of OUCH 5.0; 0 is not refused, and
-/// those from 1000 on are FIX's, which OUCH is never told.
+/// Why an order was refused. The numbers are the reject reasons of OUCH 5.0; 0 is not refused, those
+/// from 1000 on are FIX's, which OUCH is never told, and those from 2000 on are this venue's own, for
+/// which OUCH has a wider one ([`Reject::ouch`]).
 #[derive(
     Clone, Copy, PartialEq, Eq, Debug, Hash, TryFromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -58,6 +59,22 @@ pub enum Reject {
     AllocationsNotSupported = 1008,
     /// A mass cancel of something else than a symbol's orders or all.
     MassCancelNotSupported = 1009,
+    /// The firm has as many open orders as it may have.
+    TooManyOpenOrders = 2000,
+    /// The venue's disk is nearly full: what takes risk away still goes.
+    DiskNearlyFull = 2001,
+}
+
+impl Reject {
+    /// The reject reason of OUCH 5.0.
+    #[inline]
+    pub fn ouch(self) -> u16 {
+        match self {
+            Reject::TooManyOpenOrders => Reject::AggregateExposure as u16,
+            Reject::DiskNearlyFull => Reject::Halted as u16,
+            own => own as u16,
+        }
+    }
 }
 
 /// Why open quantity was taken from an order. The bytes are the cancel reasons of OUCH 5.0.

@@ -2,6 +2,7 @@
 
 use crate::order::{Command, CommandKind, Feedback, UnixNanos};
 use crate::ring::{Consumer, Producer};
+use crate::runtime::NearlyFull;
 
 use super::Risk;
 
@@ -48,6 +49,7 @@ pub struct RiskAgent {
     gateways: Vec<Consumer<Command>>,
     feedback: Consumer<Feedback>,
     outlets: Outlets,
+    disk: NearlyFull,
     /// The second whose expiries have been told.
     expired_s: u64,
 }
@@ -59,13 +61,15 @@ impl RiskAgent {
         gateways: Vec<Consumer<Command>>,
         feedback: Consumer<Feedback>,
         outlets: Outlets,
+        disk: NearlyFull,
     ) -> RiskAgent {
-        RiskAgent { risk, gateways, feedback, outlets, expired_s: 0 }
+        RiskAgent { risk, gateways, feedback, outlets, disk, expired_s: 0 }
     }
 
     /// Takes in feedback, then sequences commands while book and journal have room. Returns how
     /// much was done.
     pub fn poll(&mut self, now_ns: UnixNanos) -> usize {
+        self.risk.set_disk_nearly_full(self.disk.get());
         let mut work = self.take_feedback() + self.cancel_due(now_ns);
         let RiskAgent { risk, gateways, outlets, .. } = self;
         for commands in gateways {

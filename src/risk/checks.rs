@@ -88,10 +88,12 @@ impl Risk {
 
     #[inline]
     fn check_enter(&mut self, command: &mut Command, now_ns: UnixNanos) -> Result<(), Reject> {
-        if self.firms[command.firm.index()].disabled {
-            return Err(Reject::FirmNotAuthorized);
-        }
+        self.check_firm(command)?;
         let price = self.check_terms(command)?;
+        let open_orders = self.firms[command.firm.index()].open_orders;
+        if open_orders >= self.limits(command.user).max_open_orders {
+            return Err(Reject::TooManyOpenOrders);
+        }
         self.check_exposure(command, command.qty, price.notional(command.qty))?;
         let window_ns = self.limits(command.user).duplicate_window_ns;
         if self.duplicates.seen(command, now_ns, window_ns) {
@@ -114,15 +116,25 @@ impl Risk {
         command.side = order.side;
         command.group = if command.group == 0 { order.group } else { command.group };
         command.capacity = order.capacity;
-        if self.firms[command.firm.index()].disabled {
-            return Err(Reject::FirmNotAuthorized);
-        }
+        self.check_firm(command)?;
         let price = self.check_terms(command)?;
         // What is counted for the order already makes room for what replaces it.
         let open = command.qty.saturating_sub(order.executed);
         let (more, worth) = (open.saturating_sub(order.open), price.notional(open));
         let more_worth = worth.saturating_sub(order.price.notional(order.open));
         self.check_exposure(command, more, more_worth)
+    }
+
+    /// Whether the firm may have anything new.
+    #[inline]
+    fn check_firm(&self, command: &Command) -> Result<(), Reject> {
+        if self.disk_nearly_full {
+            return Err(Reject::DiskNearlyFull);
+        }
+        if self.firms[command.firm.index()].disabled {
+            return Err(Reject::FirmNotAuthorized);
+        }
+        Ok(())
     }
 
     /// Checks an order by itself, and finds its limit. Returns the price it is counted at.

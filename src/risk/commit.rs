@@ -85,6 +85,7 @@ impl Risk {
         let buys = command.side.is_buy();
         self.exposure.open(command.firm, command.symbol, buys, command.qty, price);
         self.orders.insert(command.slot, order);
+        self.firms[command.firm.index()].open_orders += 1;
         self.start_timer(command);
     }
 
@@ -176,6 +177,7 @@ impl Risk {
         let order = self.orders.shadows[slot];
         let buys = order.side.is_buy();
         self.exposure.close(order.firm, order.symbol, buys, order.open, order.price);
+        self.firms[order.firm.index()].open_orders -= 1;
         let slot = crate::order::Slot(slot as u32);
         if order.expires_s != 0 {
             self.timers.remove(&mut self.orders.shadows, slot);

@@ -17,6 +17,8 @@ pub struct Limits {
     pub max_position: i64,
     /// Most that all open orders may be worth.
     pub max_open_notional: u64,
+    /// Most open orders.
+    pub max_open_orders: u32,
     /// For how long an order may not be repeated; 0 is never.
     pub duplicate_window_ns: u64,
     /// What to do when two orders of the firm would trade.
@@ -38,6 +40,7 @@ impl Limits {
         max_messages_per_second: 0,
         max_position: 0,
         max_open_notional: 0,
+        max_open_orders: 0,
         duplicate_window_ns: 0,
         self_trade: SelfTrade::CancelNewest,
         market_orders: false,

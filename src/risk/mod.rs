@@ -78,6 +78,7 @@ struct Firm {
     limits: u16,
     /// Order entry was disabled by the firm.
     disabled: bool,
+    open_orders: u32,
 }
 
 /// The sequencer's whole state.
@@ -94,6 +95,8 @@ pub struct Risk {
     timers: Timers,
     duplicates: Duplicates,
     sweep: Option<Sweep>,
+    /// What comes in may not all find room on disk.
+    disk_nearly_full: bool,
     /// Messages ignored as the protocol demands: repeated numbers, orders that are no more.
     ignored: u64,
     rejected: u64,
@@ -114,6 +117,7 @@ impl Risk {
             timers: Timers::new(),
             duplicates: Duplicates::new(),
             sweep: None,
+            disk_nearly_full: false,
             ignored: 0,
             rejected: 0,
         }
@@ -133,9 +137,19 @@ impl Risk {
             Some(old) => old.limits = limits_at,
             None => {
                 assert_eq!(firm.index(), self.firms.len(), "firms are numbered without gaps");
-                self.firms.push(Firm { limits: limits_at, disabled: false });
+                self.firms.push(Firm { limits: limits_at, disabled: false, open_orders: 0 });
             }
         }
+    }
+
+    /// Whether new orders are refused because the disk is nearly full.
+    pub fn set_disk_nearly_full(&mut self, full: bool) {
+        self.disk_nearly_full = full;
+    }
+
+    /// Open orders of a firm, as far as the book has told.
+    pub fn open_orders_of(&self, firm: FirmId) -> u32 {
+        self.firms[firm.index()].open_orders
     }
 
     /// How many firms have limits.

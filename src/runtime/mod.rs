@@ -6,6 +6,7 @@
 pub mod blocks;
 pub mod clock;
 pub mod counters;
+pub mod disk;
 pub mod idle;
 pub mod memory;
 pub mod namespace;
@@ -18,6 +19,7 @@ pub mod worker;
 pub use blocks::{Block, BlockPool};
 pub use clock::Clock;
 pub use counters::{Counter, Counters};
+pub use disk::{DiskWatch, NearlyFull};
 pub use idle::{Idle, IdleStrategy};
 pub use memory::{Backing, Region, Sparse};
 pub use privileges::{

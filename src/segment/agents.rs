@@ -7,7 +7,7 @@ use crate::net::Transport;
 use crate::order::{NANOS_PER_SEC, UnixNanos};
 use crate::ring::Consumer;
 use crate::risk::RiskAgent;
-use crate::runtime::{Clock, Counter, Counters, Duty, Record};
+use crate::runtime::{Clock, Counter, Counters, DiskWatch, Duty, Record};
 
 use super::Failure;
 
@@ -159,6 +159,8 @@ impl<T: Transport + Send + 'static> Duty for InlineDuty<T> {
 /// The journal's writer.
 pub(super) struct JournalDuty {
     writer: JournalWriter,
+    disk: DiskWatch,
+    free: Counter,
     failure: Failure,
     durable: Durable,
     counter: Counter,
@@ -169,13 +171,15 @@ pub(super) struct JournalDuty {
 impl JournalDuty {
     pub fn new(
         writer: JournalWriter,
+        disk: DiskWatch,
         failure: Failure,
         durable: Durable,
         counters: &Counters,
         awaited: bool,
     ) -> JournalDuty {
         let counter = counters.get("journal.durable");
-        JournalDuty { writer, failure, durable, counter, awaited }
+        let free = counters.get("journal.disk_free_bytes");
+        JournalDuty { writer, disk, free, failure, durable, counter, awaited }
     }
 }
 
@@ -190,6 +194,9 @@ impl Duty for JournalDuty {
     fn poll(&mut self) -> usize {
         if self.failure.get().is_some() {
             return 0;
+        }
+        if let Some(free) = self.disk.poll() {
+            self.free.set(free);
         }
         match self.writer.write() {
             Ok(written) => {

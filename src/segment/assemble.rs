@@ -16,19 +16,24 @@ use crate::audit::{self, Direction, Overload, Slot, Tap};
 use crate::book::BookAgent;
 use crate::config::{Ack, Audit, Config, Idle, Topology};
 use crate::gateway::{
-    Authenticator, Gateway, GatewayRings, GatewaySetup, Names, Outbound, Peers, Replayer, UserSetup,
+    AuthAnswer, AuthLine, AuthRequest, Authenticator, Credential, Gateway, GatewayRings,
+    GatewaySetup, Names, Outbound, Passwords, Peers, Replayer, UserSetup,
 };
 use crate::journal::{DirectoryLock, Durable, JournalWriter};
 use crate::order::{Command, Event, Feedback, SeqNum, UnixNanos, UserId};
 use crate::ring::{Consumer, Producer};
 use crate::risk::{Outlets, RiskAgent};
-use crate::runtime::{BlockPool, Clock, Counters, IdleStrategy, Record, Worker, allowed_cores};
+use crate::runtime::{
+    BlockPool, Clock, Counters, DiskWatch, IdleStrategy, Record, Worker, allowed_cores,
+};
 use crate::wire::Protocol;
 
 /// Records on their way to the log.
 const RECORDS_MAX: usize = 1024;
-/// Logins on their way to or from the password helper.
-const LOGINS_MAX: usize = 64;
+/// Logins on their way to or from a password helper.
+const LOGINS_MAX: usize = 4;
+/// Replays asked for.
+const REPLAYS_MAX: usize = 64;
 /// Pieces of replays on their way.
 const CHUNKS_MAX: usize = 256;
 /// Commands on their way to the disk.
@@ -48,6 +53,8 @@ struct Common<'a> {
     now_ns: UnixNanos,
     stop_replays: Arc<AtomicBool>,
     stream_pool: Arc<BlockPool>,
+    passwords: Arc<Passwords>,
+    login_helpers: usize,
     /// What new users were told at this start.
     greetings: Vec<(UserId, Vec<u8>)>,
 }
@@ -56,7 +63,8 @@ struct Common<'a> {
 struct Surroundings {
     commands: Consumer<Command>,
     events: Producer<Event>,
-    authenticator: Authenticator,
+    /// One for each password helper.
+    auth: Vec<(Consumer<AuthRequest>, Producer<AuthAnswer>)>,
     replayer: Replayer,
     log: LogDuty,
     audit: Option<Consumer<Slot>>,
@@ -70,14 +78,18 @@ impl Common<'_> {
         transport: AnyTransport,
         peers: Peers,
         streams: &mut [Option<Outbound>],
-        credentials: Vec<crate::gateway::Credential>,
     ) -> (Gateway<AnyTransport>, Surroundings) {
         let capacity = *self.config.gateway.ring_capacity.get_ref();
         let (commands_tx, commands, _) = ring(capacity, Command::EMPTY);
         let (events, events_rx, _) = ring(capacity, Event::EMPTY);
-        let (auth_tx, auth_rx, _) = ring(LOGINS_MAX, crate::gateway::AuthRequest::EMPTY);
-        let (answer_tx, answer_rx, _) = ring(LOGINS_MAX, crate::gateway::AuthAnswer::EMPTY);
-        let (replay_tx, replay_rx, _) = ring(LOGINS_MAX, crate::gateway::ReplayRequest::EMPTY);
+        let (mut auth, mut auth_ends) = (vec![], vec![]);
+        for _ in 0..self.login_helpers {
+            let (requests, requests_end, _) = ring(LOGINS_MAX, AuthRequest::EMPTY);
+            let (answers_end, answers, _) = ring(LOGINS_MAX, AuthAnswer::EMPTY);
+            auth.push(AuthLine { requests, answers });
+            auth_ends.push((requests_end, answers_end));
+        }
+        let (replay_tx, replay_rx, _) = ring(REPLAYS_MAX, crate::gateway::ReplayRequest::EMPTY);
         let (chunk_tx, chunk_rx, _) = ring(CHUNKS_MAX, crate::gateway::Chunk::EMPTY);
         let (records_tx, records_rx, _) = ring(RECORDS_MAX, Record::EMPTY);
         let (mut tap, audit) = self.tap(number);
@@ -104,12 +116,13 @@ impl Common<'_> {
             peers,
             tap,
             stream_pool: self.stream_pool.clone(),
+            order_names_max: *self.config.gateway.order_names_max.get_ref(),
+            passwords: self.passwords.clone(),
         };
         let rings = GatewayRings {
             commands: commands_tx,
             events: events_rx,
-            auth_requests: auth_tx,
-            auth_answers: answer_rx,
+            auth,
             replay_requests: replay_tx,
             chunks: chunk_rx,
             records: records_tx,
@@ -118,7 +131,7 @@ impl Common<'_> {
         let surroundings = Surroundings {
             commands,
             events,
-            authenticator: Authenticator::new(credentials, auth_rx, answer_tx),
+            auth: auth_ends,
             replayer: Replayer::new(again, replay_rx, chunk_tx, self.stop_replays.clone()),
             log: LogDuty::new(records_rx),
             audit,
@@ -193,6 +206,9 @@ pub(super) fn assemble(
     let mut recovered = recovered.take();
     let greetings = recovered.greetings();
     let streams = recovered.outbounds();
+    let credentials: Arc<[Credential]> = recovered.dictionary.credentials(config).into();
+    let users = recovered.dictionary.users.iter();
+    let exact = users.map(|user| matches!(user.protocol, Protocol::Fix(_)));
     let common = Common {
         config,
         dir,
@@ -204,33 +220,40 @@ pub(super) fn assemble(
         now_ns: clock.now_ns(),
         stop_replays: Arc::new(AtomicBool::new(false)),
         stream_pool: recovered.stream_pool(),
+        passwords: Arc::new(Passwords::new(credentials.iter().zip(exact))),
+        login_helpers: login_helpers(config, opened.transports.len()),
         greetings,
     };
-    let Recovered { risk, book, dictionary, .. } = recovered;
+    let Recovered { risk, book, .. } = recovered;
     let mut streams: Vec<Option<Outbound>> = streams.into_iter().map(Some).collect();
     let users_max = streams.len();
     let peers = Peers::all(opened.transports.len(), users_max);
     let mut gateways = Vec::new();
     let (mut from_gateways, mut to_gateways) = (Vec::new(), Vec::new());
-    let (mut authenticators, mut replayers, mut logs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut replayers, mut logs) = (Vec::new(), Vec::new());
+    let mut auth: Vec<Vec<_>> = (0..common.login_helpers).map(|_| Vec::new()).collect();
     let mut audits = Vec::new();
     for (number, (transport, peers)) in opened.transports.into_iter().zip(peers).enumerate() {
-        let credentials = dictionary.credentials(config);
-        let (gateway, around) = common.gateway(number, transport, peers, &mut streams, credentials);
+        let (gateway, around) = common.gateway(number, transport, peers, &mut streams);
         gateways.push(gateway);
         from_gateways.push(around.commands);
         to_gateways.push(around.events);
-        authenticators.push(around.authenticator);
+        auth.iter_mut().zip(around.auth).for_each(|(lines, line)| lines.push(line));
         replayers.push(around.replayer);
         logs.push(around.log);
         audits.extend(around.audit);
     }
+    let passwords = &common.passwords;
+    let authenticator = |lines| Authenticator::new(credentials.clone(), passwords.clone(), lines);
+    let authenticators = auth.into_iter().map(authenticator).collect();
     let outlets = Outlets { book: to_book, journal: to_journal };
-    let risk = RiskAgent::new(risk, from_gateways, feedback_rx, outlets);
+    let disk = DiskWatch::new(&config.gateway.data_dir, config.gateway.min_free_bytes);
+    let risk = RiskAgent::new(risk, from_gateways, feedback_rx, outlets, disk.nearly_full());
     let book = BookAgent::new(book, from_risk, to_gateways, users_max, feedback_tx);
     let failure = Failure::default();
     let awaited = config.gateway.ack == Ack::Journaled;
-    let journal = JournalDuty::new(writer, failure.clone(), durable.clone(), &counters, awaited);
+    let journal =
+        JournalDuty::new(writer, disk, failure.clone(), durable.clone(), &counters, awaited);
     let agents = start_agents(config, clock, gateways, risk, book, &durable, &counters);
     let stop_replays = common.stop_replays.clone();
     let auditor = common
@@ -255,6 +278,19 @@ pub(super) fn assemble(
     })
 }
 
+/// Threads that check passwords: where it is not said, one for each core that no agent has.
+fn login_helpers(config: &Config, gateways: usize) -> usize {
+    match usize::from(*config.gateway.login_helpers.get_ref()) {
+        0 => allowed_cores().len().saturating_sub(agents(config, gateways)).clamp(1, 64),
+        said => said,
+    }
+}
+
+/// Agents of a pipeline.
+fn agents(config: &Config, gateways: usize) -> usize {
+    if config.gateway.topology == Topology::Inline { 1 } else { gateways + 2 }
+}
+
 /// Threads that sleep most of the time.
 fn helpers<D: crate::runtime::Duty>(name: &str, duties: Vec<D>) -> Vec<Worker<D>> {
     let start = |duty| Worker::start(name, None, IdleStrategy::Yield, duty);
@@ -272,8 +308,7 @@ fn start_agents(
     counters: &Counters,
 ) -> Agents {
     let inline = config.gateway.topology == Topology::Inline;
-    let agents = if inline { 1 } else { gateways.len() + 2 };
-    let strategy = idle_strategy(config.gateway.idle, agents);
+    let strategy = idle_strategy(config.gateway.idle, agents(config, gateways.len()));
     let core = |agent: usize| {
         let cores = config.gateway.cores.get_ref();
         (!cores.is_empty()).then(|| cores[agent % cores.len()])

@@ -3,12 +3,13 @@
 use crate::{gateway, net};
 
 /// What belongs to the segment as a whole.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     "risk.sequenced",
     "risk.rejected",
     "risk.ignored",
     "risk.open_orders",
     "journal.durable",
+    "journal.disk_free_bytes",
     "audit.written",
     "audit.lost",
 ];

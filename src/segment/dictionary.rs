@@ -185,10 +185,12 @@ impl Dictionary {
 
     /// Every user for the gateway; one that the configuration no longer names cannot log in.
     pub fn user_setups(&self, config: &Config) -> Vec<UserSetup> {
+        let limits = self.limits(config);
         let setup = |(entry, configured): (&UserEntry, Option<&config::User>)| UserSetup {
             name: entry.name.clone(),
             firm: entry.firm,
             cancel_on_disconnect: configured.is_some_and(|user| user.cancel_on_disconnect),
+            max_messages_per_second: limits[entry.firm.index()].1.max_messages_per_second,
             protocol: entry.protocol,
             comp_id: entry.comp_id.clone(),
             enabled: configured.is_some(),

@@ -1,5 +1,7 @@
 //! What the configuration says of firms and symbols, as risk wants it.
 
+use std::collections::HashSet;
+
 use super::Recovered;
 use crate::config::Config;
 use crate::risk::Limits;
@@ -34,7 +36,11 @@ pub(super) fn limits_of(
         restricted.resize(restricted.len().max(number + 1), false);
         restricted[number] = true;
     }
+    let firms: HashSet<&str> = config.users.iter().map(|u| u.firm.get_ref().as_str()).collect();
+    // Whatever one firm does, the others find room for their part.
+    let part = (config.gateway.max_orders.get_ref() / firms.len().max(1) as u32).max(1);
     Limits {
+        max_open_orders: pick!(max_open_orders, part),
         max_order_qty: pick!(max_order_qty, 100_000),
         max_order_notional: pick!(max_order_notional, crate::config::Money(200_000_000_000)).0,
         price_collar_bps: pick!(price_collar_bps, 2_000),

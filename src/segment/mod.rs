@@ -71,8 +71,8 @@ pub struct Segment {
     failure: Failure,
     agents: Agents,
     journal: Worker<JournalDuty>,
-    /// One of each for every gateway.
     authenticators: Vec<Worker<Authenticator>>,
+    /// One for every gateway.
     replayers: Vec<Worker<Replayer>>,
     stop_replays: Arc<AtomicBool>,
     logs: Vec<Worker<LogDuty>>,

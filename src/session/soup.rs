@@ -141,12 +141,18 @@ impl Session {
         now_ns.saturating_sub(self.sent_ns) >= self.silence_ns
     }
 
+    /// Whether the client has missed two heartbeats and more (SoupBinTCP 3.00, 2.3.4).
+    pub fn is_overdue(&self, now_ns: UnixNanos) -> bool {
+        now_ns.saturating_sub(self.heard_ns) >= 2 * HEARTBEAT_NS + HEARTBEAT_NS / 2
+    }
+
     /// What the time demands.
     pub fn due(&self, now_ns: UnixNanos) -> Due {
         let silent_ns = now_ns.saturating_sub(self.heard_ns);
         match self.phase {
             Phase::Connected if silent_ns >= LOGIN_NS => Due::DropUnknown,
-            Phase::LoggingIn if silent_ns >= SILENCE_NS => Due::DropUnknown,
+            // It waits for this side.
+            Phase::LoggingIn => Due::Nothing,
             Phase::Active if silent_ns >= self.silence_ns => Due::DropSilent,
             Phase::Active if now_ns.saturating_sub(self.sent_ns) >= HEARTBEAT_NS => Due::Heartbeat,
             _ => Due::Nothing,
@@ -214,6 +220,16 @@ mod tests {
         session.sent(1);
         assert!(!session.is_stalled(SILENCE_NS));
         assert!(session.is_stalled(SILENCE_NS + 1));
+    }
+
+    #[test]
+    fn a_login_that_is_being_checked_waits_as_long_as_that_takes() {
+        let mut session = Session::new(0);
+        session.next(&login_packet("TRADE1", "secret", "", 0), 0).unwrap();
+        assert_eq!(session.due(100 * SILENCE_NS), Due::Nothing);
+        session.accept(100 * SILENCE_NS);
+        assert!(!session.is_overdue(100 * SILENCE_NS));
+        assert!(session.is_overdue(100 * SILENCE_NS + 3 * HEARTBEAT_NS));
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub(super) fn cancel_text(event: &Event) -> &'static [u8] {
         CancelReason::Supervisory => b"the session was lost",
         CancelReason::SelfMatch => b"would have traded with its own firm",
         CancelReason::MarketCollar => b"the market order reached its price collar",
-        CancelReason::System => b"no room for more price levels",
+        CancelReason::System => b"the system could not keep it",
         CancelReason::PostOnly => b"would have traded on entry",
         CancelReason::User | CancelReason::None => b"",
     }
@@ -23,6 +23,7 @@ pub(super) fn ord_rej_reason(version: Version, why: Reject) -> u64 {
     match why {
         Reject::InvalidSymbol => 1,
         Reject::AggregateExposure
+        | Reject::TooManyOpenOrders
         | Reject::SingleOrderNotional
         | Reject::MaxQuantityExceeded
         | Reject::FatFinger => 3,
@@ -80,6 +81,7 @@ pub(super) fn session_reject_text(reason: u32) -> &'static [u8] {
 pub(super) fn business_text(reason: u32) -> &'static [u8] {
     match reason {
         3 => b"message type is not supported",
+        4 => b"no more ClOrdIDs are remembered today",
         _ => b"cannot be done",
     }
 }
@@ -132,6 +134,8 @@ pub(super) fn reject_text(why: Reject) -> &'static [u8] {
             b"good till date needs ExpireTime (126) or ExpireDate (432) to come"
         }
         Reject::AllocationsNotSupported => b"allocations before the trade are not supported",
+        Reject::TooManyOpenOrders => b"risk: the firm has as many open orders as it may have",
+        Reject::DiskNearlyFull => b"no new orders are taken: the venue's disk is nearly full",
         Reject::MassCancelNotSupported => b"MassCancelRequestType (530) has to be 1 or 7",
     }
 }

@@ -77,6 +77,10 @@ impl Link {
         self.session.sent(now_ns);
     }
 
+    pub fn is_overdue(&self, now_ns: UnixNanos) -> bool {
+        self.session.is_overdue(now_ns)
+    }
+
     pub fn is_stalled(&self, now_ns: UnixNanos) -> bool {
         now_ns.saturating_sub(self.sent_ns) >= STALL_NS
     }
@@ -111,8 +115,9 @@ impl State {
         bytes: &[u8],
         scanner: &mut Scanner,
     ) -> Result<usize, Close> {
-        let mut done = 0;
+        let (mut done, mut messages) = (0, 0);
         while done < bytes.len() {
+            messages += 1;
             match scanner.scan(&bytes[done..]) {
                 Scan::Incomplete => break,
                 Scan::Garbled(why, length) => {
@@ -135,6 +140,7 @@ impl State {
                 }
             }
         }
+        self.spend(id, messages);
         Ok(done)
     }
 
@@ -214,7 +220,7 @@ impl State {
         Ok(())
     }
 
-    /// Has the helper thread check a Logon.
+    /// Has a Logon's password checked.
     fn begin_logon(&mut self, id: ConnId, logon: &Logon<'_>) {
         let Some(conn) = self.conn_mut(id) else { return };
         let protocol = conn.protocol;
@@ -222,15 +228,11 @@ impl State {
             let Logon { number, reset, heartbeat_s, .. } = *logon;
             link.pending = Some(PendingLogon { number, reset, heartbeat_s });
         }
-        let user = self.users.iter().position(|user| {
-            let setup = &user.setup;
-            let name = logon.username;
-            setup.enabled
-                && setup.protocol == protocol
-                && setup.comp_id.as_bytes() == logon.sender
-                && (name.is_empty() || setup.name.as_bytes().eq_ignore_ascii_case(name))
-        });
-        let user = user.map(|user| UserId(user as u16));
+        let is_named = |user: &UserId| {
+            let own = self.users[user.index()].setup.name.as_bytes();
+            logon.username.is_empty() || own.eq_ignore_ascii_case(logon.username)
+        };
+        let user = self.logins.by_comp_id(protocol, logon.sender).filter(is_named);
         self.check_password(AuthRequest::new(id, user, logon.password, true));
     }
 
@@ -257,8 +259,7 @@ impl State {
         let actions = link.session.accept(&logon, expected, now_ns);
         link.sent(now_ns);
         let next_in = link.session.next_in();
-        self.conn_mut(id).expect("found above").user = Some(user);
-        self.users[user.index()].conn = Some(id);
+        self.seat(user, id);
         let ends_here = actions.iter().any(|action| matches!(action, Action::LogOut(_)));
         if ends_here {
             self.counters.logins_rejected.add(1);
@@ -285,7 +286,7 @@ impl State {
     #[inline]
     fn application(&mut self, user: UserId, message: &Message<'_>, next_in: u64) -> bool {
         let now_ns = self.now_ns;
-        let State { users, directory, names, commands, words, .. } = self;
+        let State { users, directory, names, commands, words, order_names_max, .. } = self;
         let of = &mut users[user.index()];
         let sender = Sender {
             user,
@@ -295,6 +296,9 @@ impl State {
         };
         let Some(out) = of.out.as_mut() else { return false };
         let Some(voice) = out.voice.fix() else { return false };
+        if !may_name_another(message, voice.orders.last(), *order_names_max) {
+            return self.answer(user, message, Action::Unsupported, next_in);
+        }
         let mut command = Command::new(CommandKind::Session, user, of.setup.firm);
         match translate(message, &sender, voice, now_ns, &mut command, words) {
             Asked::Nothing => false,
@@ -333,7 +337,9 @@ impl State {
                 self.say(user, Say::ResendRequest(from as u32), next_in);
             }
             Action::Unsupported => {
-                let say = Say::BusinessReject { number: ref_number, reason: 3, msg_type };
+                // 3: the type is not supported; 4: not available.
+                let reason = if names_an_order(kind) { 4 } else { 3 };
+                let say = Say::BusinessReject { number: ref_number, reason, msg_type };
                 self.say(user, say, next_in);
             }
             Action::Reject(Refused { tag, reason }) => {
@@ -479,6 +485,30 @@ impl State {
     pub(in crate::gateway) fn is_fix(&mut self, id: ConnId) -> bool {
         self.conn_mut(id).is_some_and(|conn| matches!(conn.protocol, Protocol::Fix(_)))
     }
+}
+
+/// Whether a message brings a ClOrdID that is to be remembered.
+fn names_an_order(kind: &[u8]) -> bool {
+    kind == msg_type::NEW_ORDER_SINGLE || takes_away(kind)
+}
+
+/// Whether it can take away orders, or replace them.
+fn takes_away(kind: &[u8]) -> bool {
+    [
+        msg_type::ORDER_CANCEL_REQUEST,
+        msg_type::ORDER_CANCEL_REPLACE_REQUEST,
+        msg_type::ORDER_MASS_CANCEL_REQUEST,
+    ]
+    .contains(&kind)
+}
+
+/// Whether one more ClOrdID may be remembered beside `known` ones. Some are kept for cancels.
+#[inline]
+fn may_name_another(message: &Message<'_>, known: u32, max: u32) -> bool {
+    let kind = message.msg_type();
+    known < max
+        || !names_an_order(kind)
+        || takes_away(kind) && known < max.saturating_add(max / 8).saturating_add(64)
 }
 
 /// Writes stars over the values of Password (554).

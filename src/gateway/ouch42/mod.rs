@@ -51,6 +51,11 @@ impl Default for Voice {
 }
 
 impl Voice {
+    /// Tokens that are remembered.
+    pub(super) fn names(&self) -> u32 {
+        self.orders.last()
+    }
+
     /// Writes the command that a message asks for over `command`. False if it is to be ignored
     /// without an answer: a token used before, or one of an order that is not there (OUCH 4.2,
     /// "Enter Order", "Cancel Order").
@@ -334,7 +339,7 @@ fn cancel_reason(reason: CancelReason) -> u8 {
 /// The letters that 4.2 has.
 fn reject_reason(reject: Reject) -> u8 {
     match reject {
-        Reject::Halted => b'H',
+        Reject::Halted | Reject::DiskNearlyFull => b'H',
         Reject::InvalidSymbol => b'S',
         Reject::InvalidDisplay => b'D',
         Reject::DestinationClosed => b'C',
@@ -345,7 +350,7 @@ fn reject_reason(reject: Reject) -> u8 {
         Reject::RestrictedStock => b'c',
         Reject::ShortSellNotAllowed | Reject::ShortSellExemptNotAllowed => b'i',
         Reject::MaxQuantityExceeded => b'm',
-        Reject::SingleOrderNotional | Reject::AggregateExposure => b'n',
+        Reject::SingleOrderNotional | Reject::AggregateExposure | Reject::TooManyOpenOrders => b'n',
         Reject::FatFinger => b'Z',
         _ => b'O',
     }

@@ -43,7 +43,7 @@ pub(in crate::gateway) fn encode(event: &Event, names: &Names, out: &mut Buffer)
             kind: b'J',
             timestamp,
             user_ref,
-            reason: (event.command.verdict as u16).into(),
+            reason: event.command.verdict.ouch().into(),
             cl_ord_id: cl_ord_id(&event.command),
         }),
         EventKind::Silent | EventKind::StreamMoved => return false,

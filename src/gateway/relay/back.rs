@@ -1,6 +1,6 @@
 //! The end with the parser: a transport whose wire is a pair of rings.
 
-use super::{Ends, Kind, PARCEL_BYTES, Parcel, UNSENT_MAX, stage_bytes};
+use super::{CREDIT_BYTES, Ends, Kind, PARCEL_BYTES, Parcel, UNSENT_MAX, stage_bytes};
 use crate::net::{COUNTERS, Close, ConnId, Counts, Handler, Transport, UNCONSUMED_MAX};
 
 /// The longest sleep: rings wake nobody.
@@ -10,6 +10,10 @@ struct Conn {
     id: ConnId,
     /// What the handler left.
     left: Vec<u8>,
+    /// Bytes that came and that the front has not been told are taken.
+    taken: usize,
+    /// On the list of those the front is to be told of.
+    owes: bool,
     /// Bytes given to the front and not yet with the transport.
     unsent: usize,
     /// Took less than it was given.
@@ -22,6 +26,8 @@ pub struct Back {
     conns: Vec<Option<Conn>>,
     /// Connections that wait for room.
     blocked: Vec<ConnId>,
+    /// Connections of which much came, and of which more is wanted once they are at it.
+    owing: Vec<ConnId>,
     /// Connections to be closed, of which the front was not told.
     closes: Vec<ConnId>,
 }
@@ -33,6 +39,7 @@ impl Back {
             ends,
             conns: (0..connections_max).map(|_| None).collect(),
             blocked: vec![],
+            owing: vec![],
             closes: vec![],
         }
     }
@@ -45,7 +52,8 @@ impl Back {
         let id = parcel.conn;
         match parcel.kind {
             Kind::Opened => {
-                let conn = Conn { id, left: Vec::with_capacity(2048), unsent: 0, blocked: false };
+                let left = Vec::with_capacity(2048);
+                let conn = Conn { id, left, taken: 0, owes: false, unsent: 0, blocked: false };
                 self.conns[id.index as usize] = Some(conn);
                 handler.opened(id, parcel.number as usize, parcel.peer);
             }
@@ -59,6 +67,7 @@ impl Back {
                     }
                 }
             }
+            Kind::Taken => {}
             Kind::Closed => {
                 if self.conn(id).is_some() {
                     self.conns[id.index as usize] = None;
@@ -84,12 +93,38 @@ impl Back {
         };
         let over = done.is_err() || left.len() > UNCONSUMED_MAX;
         match self.conn(parcel.conn) {
-            Some(conn) => conn.left = left,
+            Some(conn) => {
+                conn.left = left;
+                conn.taken += parcel.text().len();
+                if conn.taken >= CREDIT_BYTES / 4 && !std::mem::replace(&mut conn.owes, true) {
+                    self.owing.push(parcel.conn);
+                }
+            }
             None => return,
         }
         if over {
             self.close(parcel.conn);
             handler.closed(parcel.conn);
+        }
+    }
+}
+
+impl Back {
+    /// Tells the front of what was taken of connections that may send more.
+    fn ask_for_more(&mut self, handler: &mut impl Handler) {
+        let mut at = 0;
+        while let Some(&id) = self.owing.get(at) {
+            let Some(conn) = self.conns[id.index as usize].as_mut().filter(|c| c.id == id) else {
+                self.owing.swap_remove(at);
+                continue;
+            };
+            let taken = Parcel { number: conn.taken as u32, ..Parcel::new(Kind::Taken, id) };
+            if handler.appetite(id) == 0 || !self.ends.out.stage(&taken) {
+                at += 1;
+                continue;
+            }
+            (conn.taken, conn.owes) = (0, false);
+            self.owing.swap_remove(at);
         }
     }
 }
@@ -104,6 +139,7 @@ impl Transport for Back {
             work += 1;
             self.take(&parcel, handler);
         }
+        self.ask_for_more(handler);
         // Waiting for the ring, not for the peer.
         if !self.blocked.is_empty() && self.ends.out.has_room(UNSENT_MAX / PARCEL_BYTES) {
             for id in std::mem::take(&mut self.blocked) {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use super::{Ends, Kind, PARCEL_BYTES, PARCELS, Parcel, stage_bytes};
+use super::{CREDIT_BYTES, Ends, Kind, PARCEL_BYTES, PARCELS, Parcel, stage_bytes};
 use crate::net::{Close, ConnId, Counts, Handler, Transport};
 
 /// Connections that one turn may read, at most; each may leave part of a parcel empty.
@@ -15,6 +15,8 @@ const SPARE: usize = PARCELS / 8;
 struct Relayed {
     id: ConnId,
     back: usize,
+    /// Bytes that the back may still be given.
+    credit: usize,
     /// Given to send and not yet taken by the transport.
     unsent: VecDeque<u8>,
     /// To be closed once everything is sent.
@@ -76,6 +78,10 @@ impl<T: Transport> Front<T> {
         let id = parcel.conn;
         let conn = self.conns[id.index as usize].as_mut().filter(|conn| conn.id == id);
         let Some(conn) = conn else { return };
+        if parcel.kind == Kind::Taken {
+            conn.credit += parcel.number as usize;
+            return;
+        }
         if parcel.kind == Kind::Closed {
             conn.closing = true;
             self.closing += 1;
@@ -159,7 +165,9 @@ impl<H: Handler> Handler for Split<'_, H> {
         }
         let back = *self.next_back;
         *self.next_back = (back + 1) % self.backs.len();
-        let conn = Relayed { id, back, unsent: VecDeque::new(), closing: false, touched: false };
+        let credit = CREDIT_BYTES;
+        let unsent = VecDeque::new();
+        let conn = Relayed { id, back, credit, unsent, closing: false, touched: false };
         self.conns[id.index as usize] = Some(conn);
         let parcel = Parcel { number: port as u32, peer, ..Parcel::new(Kind::Opened, id) };
         tell(&mut self.backs[back], &mut self.late[back], &parcel);
@@ -171,8 +179,25 @@ impl<H: Handler> Handler for Split<'_, H> {
             None => self.handler.received(id, bytes),
             // Not before the Opened. What is left comes again.
             Some(back) if !self.late[back].is_empty() => Ok(0),
-            Some(back) => Ok(stage_bytes(&mut self.backs[back].out, id, bytes)),
+            Some(back) => {
+                let conn = self.conns[id.index as usize].as_mut().expect("found above");
+                let wanted = &bytes[..bytes.len().min(conn.credit)];
+                let staged = stage_bytes(&mut self.backs[back].out, id, wanted);
+                conn.credit -= staged;
+                Ok(staged)
+            }
         }
+    }
+
+    fn appetite(&mut self, id: ConnId) -> usize {
+        match &self.conns[id.index as usize] {
+            Some(conn) if conn.id == id => conn.credit,
+            _ => self.handler.appetite(id),
+        }
+    }
+
+    fn make_room(&mut self) -> Option<ConnId> {
+        self.handler.make_room()
     }
 
     fn writable(&mut self, id: ConnId) {

@@ -29,6 +29,10 @@ pub const PARCELS: usize = 4096;
 /// Bytes of a connection that were given to send and are not yet with the transport.
 const UNSENT_MAX: usize = 64 << 10;
 
+/// Bytes of a connection on their way to its back, at most: more stays with the transport, so that no
+/// connection fills the ring with what its back does not want yet.
+const CREDIT_BYTES: usize = 16 << 10;
+
 /// What goes from one agent to another: 256 bytes.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -36,7 +40,7 @@ pub struct Parcel {
     kind: Kind,
     len: u8,
     conn: ConnId,
-    /// Of an Opened, the port; of a Sent, how many bytes.
+    /// Of an Opened, the port; of a Sent or Taken, how many bytes.
     number: u32,
     peer: IpAddr,
     bytes: [u8; PARCEL_BYTES],
@@ -50,6 +54,8 @@ enum Kind {
     Bytes,
     /// To the back: so many bytes are with the transport.
     Sent,
+    /// To the front: so many bytes are done with.
+    Taken,
     /// To the back: the connection is gone. To the front: it is to be closed.
     Closed,
 }

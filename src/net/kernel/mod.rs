@@ -37,12 +37,16 @@ struct Conn {
     empty_reads: u32,
     /// The last read filled its buffer: there may be more that epoll will not tell again.
     more: bool,
+    /// On the list of those to read.
+    listed: bool,
 }
 
 /// TCP over kernel sockets.
 pub struct KernelTransport {
     epoll: Epoll,
     listeners: Vec<TcpListener>,
+    /// Listeners that may have more connections than were taken.
+    accepting: Vec<usize>,
     conns: Vec<Option<Conn>>,
     generations: Vec<u32>,
     free: Vec<u32>,
@@ -65,11 +69,13 @@ impl KernelTransport {
             let listener = TcpListener::bind(address)
                 .map_err(|e| std::io::Error::new(e.kind(), format!("listen on {address}: {e}")))?;
             listener.set_nonblocking(true)?;
+            socket::deepen(&listener, connections_max)?;
             epoll.add(&listener, LISTENER | port as u64)?;
             listeners.push(listener);
         }
         Ok(KernelTransport {
             epoll,
+            accepting: Vec::with_capacity(addresses.len()),
             listeners,
             conns: (0..connections_max).map(|_| None).collect(),
             generations: vec![0; connections_max],
@@ -102,14 +108,15 @@ impl KernelTransport {
         for at in 0..ready {
             match self.epoll.ready(at) {
                 Ready { token, .. } if token & LISTENER != 0 => {
-                    self.accept((token & !LISTENER) as usize, handler);
+                    let port = (token & !LISTENER) as usize;
+                    if !self.accepting.contains(&port) {
+                        self.accepting.push(port);
+                    }
                 }
                 Ready { token, readable, writable } => {
                     let index = token as u32;
-                    if self.conns[index as usize].is_none() {
-                        continue;
-                    }
-                    if readable && !self.ready.contains(&index) {
+                    let Some(conn) = &mut self.conns[index as usize] else { continue };
+                    if readable && !std::mem::replace(&mut conn.listed, true) {
                         self.ready.push(index);
                     }
                     if writable {
@@ -121,9 +128,25 @@ impl KernelTransport {
         ready
     }
 
-    fn accept(&mut self, port: usize, handler: &mut impl Handler) {
-        for _ in 0..ACCEPTS_MAX {
-            let Ok((stream, peer)) = self.listeners[port].accept() else { return };
+    /// Takes some of the connections that wait. The others are not forgotten: a storm of them is
+    /// taken in over many turns, between which everybody else is served.
+    fn accept(&mut self, handler: &mut impl Handler) -> usize {
+        let mut count = 0;
+        while let Some(&port) = self.accepting.last() {
+            if count == ACCEPTS_MAX {
+                self.accepting.rotate_right(1);
+                break;
+            }
+            let Ok((stream, peer)) = self.listeners[port].accept() else {
+                self.accepting.pop();
+                continue;
+            };
+            count += 1;
+            if self.free.is_empty()
+                && let Some(id) = handler.make_room()
+            {
+                self.lose(id.index, handler);
+            }
             let Some(index) = self.free.pop() else {
                 self.refused += 1;
                 continue;
@@ -135,11 +158,12 @@ impl KernelTransport {
                 continue;
             }
             let left = Vec::with_capacity(LEFT_BYTES);
-            let conn = Conn { stream, left, hot: false, empty_reads: 0, more: false };
+            let conn =
+                Conn { stream, left, hot: false, empty_reads: 0, more: false, listed: false };
             self.conns[index as usize] = Some(conn);
             handler.opened(self.id(index), port, peer.ip());
         }
-        // Level-triggered listeners: whoever is left is told again.
+        count
     }
 
     /// Reads one connection once, `most` bytes of it, and hands on what came. Returns the bytes
@@ -147,6 +171,11 @@ impl KernelTransport {
     fn read(&mut self, index: u32, handler: &mut impl Handler, most: usize) -> usize {
         let id = self.id(index);
         let Some(conn) = self.conns[index as usize].as_mut() else { return 0 };
+        let most = most.min(handler.appetite(id));
+        if most == 0 {
+            conn.more = true;
+            return 0;
+        }
         let left = conn.left.len();
         let read = (&conn.stream).read(&mut self.scratch[left..left + most]);
         let count = match read {
@@ -187,21 +216,30 @@ impl KernelTransport {
     }
 
     fn drop_conn(&mut self, index: u32) {
-        if self.conns[index as usize].take().is_some() {
-            self.generations[index as usize] += 1;
-            self.free.push(index);
+        let Some(conn) = self.conns[index as usize].take() else { return };
+        self.generations[index as usize] += 1;
+        self.free.push(index);
+        if conn.hot {
             self.hot.retain(|hot| *hot != index);
+        }
+        if conn.listed {
             self.ready.retain(|ready| *ready != index);
         }
     }
 
-    /// Reads what epoll found, up to the budget; what read anything becomes hot.
-    fn read_ready(&mut self, handler: &mut impl Handler, budget: &mut usize) -> usize {
+    /// Reads what epoll found, up to the budget, `share` of it each; what read anything becomes hot.
+    fn read_ready(
+        &mut self,
+        handler: &mut impl Handler,
+        budget: &mut usize,
+        share: usize,
+    ) -> usize {
         let mut work = 0;
-        let mut at = 0;
-        while at < self.ready.len() && *budget >= READ_MIN {
+        let (mut at, mut left) = (0, self.ready.len());
+        while left > 0 && at < self.ready.len() && *budget >= READ_MIN {
+            left -= 1;
             let index = self.ready[at];
-            let count = self.read(index, handler, READ_MAX.min(*budget));
+            let count = self.read(index, handler, share.min(*budget));
             work += count;
             *budget -= count;
             if self.ready.get(at) != Some(&index) {
@@ -210,25 +248,29 @@ impl KernelTransport {
             match &mut self.conns[index as usize] {
                 Some(conn) if conn.more => at += 1,
                 conn => {
-                    if let Some(conn) = conn.as_mut().filter(|_| self.hot.len() < HOT_MAX)
-                        && !conn.hot
-                    {
-                        conn.hot = true;
-                        self.hot.push(index);
+                    if let Some(conn) = conn.as_mut() {
+                        conn.listed = false;
+                        if count > 0 && !conn.hot && self.hot.len() < HOT_MAX {
+                            conn.hot = true;
+                            self.hot.push(index);
+                        }
                     }
                     self.ready.swap_remove(at);
                 }
             }
         }
+        // Those that were not reached come first in the next turn.
+        let reached = at.min(self.ready.len());
+        self.ready.rotate_left(reached);
         work
     }
 
-    fn read_hot(&mut self, handler: &mut impl Handler, budget: &mut usize) -> usize {
+    fn read_hot(&mut self, handler: &mut impl Handler, budget: &mut usize, share: usize) -> usize {
         let mut work = 0;
         let mut at = 0;
         while at < self.hot.len() && *budget >= READ_MIN {
             let index = self.hot[at];
-            let count = self.read(index, handler, READ_MAX.min(*budget));
+            let count = self.read(index, handler, share.min(*budget));
             work += count;
             *budget -= count;
             if self.hot.get(at) != Some(&index) {
@@ -244,6 +286,10 @@ impl KernelTransport {
                 }
             }
         }
+        // Nobody is always the first, whom the budget suffices for.
+        if *budget < READ_MIN && !self.hot.is_empty() {
+            self.hot.rotate_left(1);
+        }
         work
     }
 }
@@ -258,14 +304,19 @@ impl Transport for KernelTransport {
                 work += 1;
             }
         }
-        work += self.read_hot(handler, &mut budget);
+        let readers = (self.hot.len() + self.ready.len()).max(1);
+        let share = (budget / readers).clamp(READ_MIN, READ_MAX);
+        work += self.read_hot(handler, &mut budget, share);
         self.turn = self.turn.wrapping_add(1);
         if self.hot.is_empty() || self.hot.len() == HOT_MAX || self.turn.is_multiple_of(EPOLL_EVERY)
         {
             work += self.ask_epoll(handler, 0);
         }
+        if !self.accepting.is_empty() {
+            work += self.accept(handler);
+        }
         if !self.ready.is_empty() {
-            work += self.read_ready(handler, &mut budget);
+            work += self.read_ready(handler, &mut budget, share);
         }
         work
     }

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "system calls")]
 
 use std::io;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 
 /// Microseconds the kernel may busy-poll the device queue on an empty read.
@@ -16,6 +16,17 @@ pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     let _ = set(stream, libc::IPPROTO_TCP, libc::TCP_QUICKACK, 1);
     let _ = set(stream, libc::SOL_SOCKET, libc::SO_BUSY_POLL, BUSY_POLL_US);
     Ok(())
+}
+
+/// Has a listener keep up to `connections` that were not accepted yet; the system's `somaxconn` is
+/// the most it keeps of any. On a socket that listens already this changes nothing else.
+pub(super) fn deepen(listener: &TcpListener, connections: usize) -> io::Result<()> {
+    let backlog = i32::try_from(connections).unwrap_or(i32::MAX);
+    // SAFETY: an open descriptor and a number.
+    match unsafe { libc::listen(listener.as_raw_fd(), backlog) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 fn set(stream: &TcpStream, level: i32, option: i32, value: i32) -> io::Result<()> {

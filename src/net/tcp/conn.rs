@@ -264,6 +264,14 @@ impl Conn {
         self.socket().close();
     }
 
+    /// Resets.
+    pub fn abort(&mut self) {
+        self.phase = Phase::Closing;
+        self.linger_until_us = None;
+        self.discard();
+        self.socket().abort();
+    }
+
     /// Resets a connection that took too long.
     pub fn end_linger(&mut self, now_us: u64) -> bool {
         let over = self.linger_until_us.is_some_and(|until| until <= now_us);

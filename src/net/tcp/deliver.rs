@@ -20,6 +20,8 @@ enum Taken {
     Part,
     /// As many as the budget allowed.
     Budget,
+    /// None, for now: the handler wants to wait.
+    Paused,
     /// The handler is done with the connection.
     Closed,
 }
@@ -31,11 +33,18 @@ impl Stack {
     pub fn deliver(&mut self, handler: &mut impl Handler, budget: usize) -> usize {
         let mut budget = budget;
         let mut work = 0;
+        while let Some(index) = self.paused.pop() {
+            self.touch(index);
+        }
         std::mem::swap(&mut self.touched, &mut self.telling);
+        let share = (budget / self.telling.len().max(1)).max(READ_MIN);
         for at in 0..self.telling.len() {
             let index = self.telling[at];
             self.conns[index as usize].touched = false;
-            work += self.tell(index, handler, &mut budget);
+            let mut own = share.min(budget);
+            let before = own;
+            work += self.tell(index, handler, &mut own);
+            budget -= before - own;
         }
         self.telling.clear();
         work
@@ -63,6 +72,10 @@ impl Stack {
         let before = *budget;
         let over = match conn.hand_over(id, handler, budget) {
             Taken::Closed => true,
+            Taken::Paused => {
+                self.paused.push(index);
+                return before - *budget;
+            }
             // More than is read at once comes again.
             Taken::Budget => {
                 self.touch(index);
@@ -100,7 +113,10 @@ impl Conn {
             if *budget < READ_MIN {
                 return Taken::Budget;
             }
-            let most = *budget;
+            let most = (*budget).min(handler.appetite(id));
+            if most == 0 {
+                return Taken::Paused;
+            }
             let received = self.socket().recv(|bytes| {
                 let piece = &bytes[..bytes.len().min(most)];
                 let result = handler.received(id, piece);

@@ -25,6 +25,9 @@ use stack::Stack;
 /// The least that a connection can receive ahead.
 const RECEIVE_BYTES_MIN: usize = 2048;
 
+/// Places that connections which nobody logged in on give way to keep free.
+const PLACES_KEPT: usize = 16;
+
 /// What a TCP transport is sized by.
 #[derive(Clone, Debug)]
 pub struct TcpSetup {
@@ -78,6 +81,13 @@ impl<D: FrameDriver> Transport for TcpTransport<D> {
     fn poll(&mut self, handler: &mut impl Handler, budget: usize, now_ns: u64) -> usize {
         let TcpTransport { driver, stack, .. } = self;
         stack.set_time(now_ns);
+        // Some places are kept for who comes next, at the cost of who came and said nothing.
+        while stack.free.len() < PLACES_KEPT.min(stack.conns.len() / 8)
+            && let Some(id) = handler.make_room()
+        {
+            handler.closed(id);
+            stack.evict(id);
+        }
         let frames = driver.receive(now_ns, |frame| stack.receive(frame));
         stack.wake_due();
         frames + stack.deliver(handler, budget)

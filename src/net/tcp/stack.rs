@@ -17,6 +17,8 @@ use super::timers::Timers;
 
 /// Bytes of the longest frame kept to be sent at the end of the turn.
 const REPLY_BYTES_MAX: usize = LINK_BYTES_MAX + ANSWER_BYTES_MAX;
+/// How long a connection whose bytes are not wanted is left alone by one who sleeps.
+const PAUSE_US: u32 = 200;
 /// Such frames in one turn; a frame that came in asks for one at most.
 const REPLIES_MAX: usize = BURST;
 const _: () = assert!(REPLY_BYTES_MAX >= BARE_BYTES_MAX);
@@ -96,6 +98,8 @@ pub(super) struct Stack {
     timers: Timers,
     /// Connections with something to tell the handler.
     pub(super) touched: Vec<u32>,
+    /// Connections whose bytes the handler does not want yet.
+    pub(super) paused: Vec<u32>,
     /// Those being told now.
     pub(super) telling: Vec<u32>,
     /// Connections that may have something to send.
@@ -131,6 +135,7 @@ impl Stack {
             timers: Timers::new(connections_max),
             touched: Vec::with_capacity(connections_max),
             telling: Vec::with_capacity(connections_max),
+            paused: Vec::with_capacity(connections_max),
             pending: Vec::with_capacity(connections_max),
             sending: Vec::with_capacity(connections_max),
             replies: Vec::with_capacity(REPLIES_MAX),
@@ -179,7 +184,7 @@ impl Stack {
     }
 
     pub fn next_due_ns(&self) -> Option<u64> {
-        if !self.pending.is_empty() || !self.touched.is_empty() {
+        if !self.pending.is_empty() || !self.touched.is_empty() || !self.paused.is_empty() {
             return Some(self.time_ns.saturating_sub(self.behind_ns));
         }
         self.timers.next_us().map(|at| (at * 1000).saturating_sub(self.behind_ns))
@@ -190,8 +195,10 @@ impl Stack {
         if !self.touched.is_empty() || !self.pending.is_empty() {
             return 0;
         }
+        // A pause ends without a frame.
+        let most = if self.paused.is_empty() { u32::MAX } else { PAUSE_US };
         let left = self.timers.next_us().map_or(u64::MAX, |at| at.saturating_sub(self.now_us()));
-        u32::try_from(left).unwrap_or(u32::MAX)
+        u32::try_from(left).unwrap_or(u32::MAX).min(most)
     }
 
     /// One frame from the driver.
@@ -354,6 +361,14 @@ impl Stack {
         conn.blocked = sent < bytes.len();
         self.pend(id.index);
         Ok(sent)
+    }
+
+    /// Resets the handler's connection: its place is wanted at once.
+    pub fn evict(&mut self, id: ConnId) {
+        if let Some(conn) = self.open_conn(id) {
+            conn.abort();
+            self.pend(id.index);
+        }
     }
 
     pub fn close(&mut self, id: ConnId) {

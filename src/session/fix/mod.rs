@@ -215,11 +215,18 @@ impl Session {
         self.heard_ns = now_ns;
     }
 
+    /// Whether the peer has missed a heartbeat and the time it may take to come.
+    pub fn is_overdue(&self, now_ns: UnixNanos) -> bool {
+        let patience_ns = self.heartbeat_ns + self.heartbeat_ns / 5;
+        self.heartbeat_ns > 0 && now_ns.saturating_sub(self.heard_ns) >= patience_ns
+    }
+
     /// What time demands.
     pub fn due(&mut self, now_ns: UnixNanos) -> Option<Action<'static>> {
         let silent_ns = now_ns.saturating_sub(self.heard_ns);
         match self.phase {
-            Phase::Connected | Phase::LoggingOn if silent_ns >= LOGON_NS => Some(Action::Close),
+            // While it is logging on it waits for this side.
+            Phase::Connected if silent_ns >= LOGON_NS => Some(Action::Close),
             Phase::LoggingOut if silent_ns >= LOGOUT_NS => Some(Action::Close),
             Phase::Active if self.heartbeat_ns > 0 => {
                 // "Some reasonable transmission time": a fifth of the interval.

@@ -130,6 +130,11 @@ impl<'a> Inbound<'a> {
             _ => Err(BadMessage::UnknownType),
         }
     }
+
+    /// Whether it brings a token of its own.
+    pub fn names_an_order(&self) -> bool {
+        matches!(self, Inbound::Enter(_) | Inbound::Replace(_))
+    }
 }
 
 message! {
