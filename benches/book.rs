@@ -1,5 +1,7 @@
 //! Risk and book on exchange-core's published mix: one symbol, 1,000 accounts, about 1,000 live
-//! orders; 9 % GTC, 3 % IOC, 6 % cancel, 82 % move. `cargo bench --bench book`
+//! orders; 9 % GTC, 3 % IOC, 6 % cancel, 82 % move. Then the same kinds of commands over a whole
+//! market: 12,000 symbols, as often as a Zipf distribution has it, and a million live orders, any of
+//! which may be moved next. `cargo bench --bench book`
 //!
 //! The commands are made beforehand against a live book, so that each names an order that is
 //! there. They run through sequencing, every check, matching, feedback, and events into a ring
@@ -19,10 +21,42 @@ use millrace::risk::{self, Limits, Risk};
 
 const COMMANDS: usize = 3_000_000;
 const ACCOUNTS: u16 = 1_000;
-const LIVE: usize = 1_000;
 const MIDDLE: u64 = 100_000;
 const HALF_WIDTH: u64 = 400;
 const RUNS: usize = 5;
+
+/// What is traded.
+struct Mix {
+    symbols: u16,
+    /// Live orders, which are there before anything is timed.
+    live: usize,
+    /// Slots.
+    orders: u32,
+}
+
+const ONE_SYMBOL: Mix = Mix { symbols: 1, live: 1_000, orders: 8_192 };
+const WHOLE_MARKET: Mix = Mix { symbols: 12_000, live: 1_000_000, orders: 1 << 21 };
+
+/// Symbols as often as 1/rank.
+struct Zipf {
+    sums: Vec<u64>,
+}
+
+impl Zipf {
+    fn new(symbols: u16) -> Zipf {
+        let mut sum = 0;
+        let sums = (1..=u64::from(symbols)).map(|rank| {
+            sum += (1 << 40) / rank;
+            sum
+        });
+        Zipf { sums: sums.collect() }
+    }
+
+    fn pick(&self, random: &mut Random) -> SymbolId {
+        let at = random.below(*self.sums.last().expect("at least one"));
+        SymbolId(self.sums.partition_point(|sum| *sum <= at) as u16)
+    }
+}
 
 struct RingOutlet {
     events: Producer<Event>,
@@ -51,14 +85,14 @@ struct Machine {
 }
 
 impl Machine {
-    fn new() -> Machine {
-        let orders = 8_192;
-        let capacity = risk::Capacity { orders, users: ACCOUNTS, firms: ACCOUNTS, symbols: 1 };
+    fn new(mix: &Mix) -> Machine {
+        let (orders, symbols) = (mix.orders, mix.symbols);
+        let capacity = risk::Capacity { orders, users: ACCOUNTS, firms: ACCOUNTS, symbols };
         let (tx, events) = ring::on_heap(256, Event::EMPTY);
         let outlet = RingOutlet { events: tx, feedback: Vec::with_capacity(4096) };
         let mut machine = Machine {
             risk: Risk::new(capacity),
-            book: Book::new(book::Capacity { orders, symbols: 1 }),
+            book: Book::new(book::Capacity { orders, symbols }),
             reports: RingReports::new(outlet),
             events,
         };
@@ -67,9 +101,11 @@ impl Machine {
             let (user, firm) = (UserId(account), FirmId(account));
             machine.define(Command::new(CommandKind::DefineUser, user, firm));
         }
-        let symbol = Command::new(CommandKind::DefineSymbol, UserId(0), FirmId(0));
-        machine.define(Command { price: Price(100), ..symbol });
-        machine.risk.set_reference_price(SymbolId(0), Price(MIDDLE as u32 * 100));
+        for symbol in (0..symbols).map(SymbolId) {
+            let define = Command::new(CommandKind::DefineSymbol, UserId(0), FirmId(0));
+            machine.define(Command { symbol, price: Price(100), ..define });
+            machine.risk.set_reference_price(symbol, Price(MIDDLE as u32 * 100));
+        }
         machine
     }
 
@@ -129,21 +165,23 @@ fn price(random: &mut Random, side: Side) -> Price {
 }
 
 /// Makes the commands, against a live machine so that moves and cancels name live orders.
-fn generate() -> Vec<Command> {
-    let mut machine = Machine::new();
+fn generate(mix: &Mix) -> Vec<Command> {
+    let mut machine = Machine::new(mix);
     let mut random = Random::new(20_121_212);
+    let zipf = Zipf::new(mix.symbols);
     let mut next_ref = vec![1u32; ACCOUNTS.into()];
     let mut live: Vec<(u16, u32, Side)> = Vec::new();
-    let mut commands = Vec::with_capacity(COMMANDS + LIVE);
-    while commands.len() < COMMANDS + LIVE {
-        let pick = if live.len() < LIVE / 2 { 0 } else { random.below(100) };
+    let mut commands = Vec::with_capacity(COMMANDS + mix.live);
+    while commands.len() < COMMANDS + mix.live {
+        let few = live.len() < mix.live / 2 || commands.len() < mix.live;
+        let pick = if few { 0 } else { random.below(100) };
         let side = if random.below(2) == 0 { Side::Buy } else { Side::Sell };
         let new = |random: &mut Random, account: u16, tif, price| Command {
             side,
             tif,
             qty: 1 + random.below(100) as u32,
             price,
-            symbol: SymbolId(0),
+            symbol: zipf.pick(random),
             ..Command::new(CommandKind::Enter, UserId(account), FirmId(account))
         };
         let mut command = match pick {
@@ -183,12 +221,14 @@ fn generate() -> Vec<Command> {
         machine.run(&command, commands.len() as u64 + 2);
         machine.drain();
         commands.push(command);
-        if commands.len().is_multiple_of(4096) {
+        if commands.len().is_multiple_of(mix.live.max(4096)) {
             // Forget what traded, so that later commands name what is there.
             let mut open = std::collections::HashSet::new();
-            machine.book.for_each_order(SymbolId(0), |_, order| {
-                open.insert((order.user.0, order.user_ref.0));
-            });
+            for symbol in (0..mix.symbols).map(SymbolId) {
+                machine.book.for_each_order(symbol, |_, order| {
+                    open.insert((order.user.0, order.user_ref.0));
+                });
+            }
             live.retain(|(account, user_ref, _)| open.contains(&(*account, *user_ref)));
         }
     }
@@ -196,11 +236,13 @@ fn generate() -> Vec<Command> {
 }
 
 /// Runs all commands; seconds for those after the warm-up, and the final state.
-fn run(commands: &[Command]) -> (f64, (u64, u64)) {
-    let mut machine = Machine::new();
-    let (warm_up, timed) = commands.split_at(LIVE);
-    warm_up.iter().for_each(|command| machine.run(command, 2));
-    machine.drain();
+fn run(mix: &Mix, commands: &[Command]) -> (f64, (u64, u64)) {
+    let mut machine = Machine::new(mix);
+    let (warm_up, timed) = commands.split_at(mix.live);
+    for command in warm_up {
+        machine.run(command, 2);
+        machine.drain();
+    }
     let started = Instant::now();
     for batch in timed.chunks(64) {
         batch.iter().for_each(|command| machine.run(command, 3));
@@ -211,7 +253,7 @@ fn run(commands: &[Command]) -> (f64, (u64, u64)) {
 
 /// Latency of each command at an offered rate, from its scheduled time.
 fn latencies(commands: &[Command], per_second: f64) -> Histogram<u64> {
-    let mut machine = Machine::new();
+    let mut machine = Machine::new(&ONE_SYMBOL);
     let mut histogram = Histogram::<u64>::new_with_bounds(1, 1_000_000_000, 3).unwrap();
     let started = Instant::now();
     for (n, command) in commands.iter().enumerate() {
@@ -221,7 +263,7 @@ fn latencies(commands: &[Command], per_second: f64) -> Histogram<u64> {
         }
         machine.run(command, 3);
         machine.drain();
-        if n >= LIVE {
+        if n >= ONE_SYMBOL.live {
             let late = started.elapsed().as_nanos() as u64 - due_ns;
             histogram.saturating_record(late);
         }
@@ -233,21 +275,33 @@ fn main() {
     if let Some(core) = core_affinity::get_core_ids().and_then(|cores| cores.last().copied()) {
         core_affinity::set_for_current(core);
     }
-    let commands = generate();
-    let mut rates: Vec<f64> = Vec::new();
-    let mut state = None;
+    let mixes = [&ONE_SYMBOL, &WHOLE_MARKET];
+    let commands = mixes.map(generate);
+    let mut seconds: [Vec<f64>; 2] = Default::default();
+    let mut states = [None; 2];
+    // In turn, so that what else the machine does falls on both.
     for _ in 0..RUNS {
-        let (seconds, digest) = run(&commands);
-        assert!(state.is_none_or(|state| state == digest), "two runs end in different states");
-        state = Some(digest);
-        rates.push(COMMANDS as f64 / seconds / 1e6);
+        for (at, mix) in mixes.iter().enumerate() {
+            let (took, digest) = run(mix, &commands[at]);
+            assert!(states[at].is_none_or(|state| state == digest), "two runs end differently");
+            states[at] = Some(digest);
+            seconds[at].push(took);
+        }
     }
-    rates.sort_by(f64::total_cmp);
+    let [one, wide] = seconds.map(|mut all| {
+        all.sort_by(f64::total_cmp);
+        (all[RUNS / 2], all[0])
+    });
+    let rate = |seconds: f64| COMMANDS as f64 / seconds / 1e6;
     println!("risk and book, exchange-core's mix, {COMMANDS} commands, {RUNS} runs");
-    println!("  median {:.2} M commands/s, best {:.2}", rates[RUNS / 2], rates[RUNS - 1]);
+    println!("  median {:.2} M commands/s, best {:.2}", rate(one.0), rate(one.1));
     println!("  (mark 10, goal 25; exchange-core publishes 5)");
+    println!("the same over {} symbols, {} live orders", WHOLE_MARKET.symbols, WHOLE_MARKET.live);
+    println!("  median {:.2} M commands/s, best {:.2}", rate(wide.0), rate(wide.1));
+    println!("  a command costs {:.2} of one in one symbol (mark 2.0, goal 1.5)", wide.0 / one.0);
+    let commands = &commands[0];
     for rate in [1e6, 5e6] {
-        let histogram = latencies(&commands, rate);
+        let histogram = latencies(commands, rate);
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
         println!(
             "  at {:.0} M/s offered: p50 {:.2} us, p99 {:.2} us, p99.9 {:.2} us, {} samples",

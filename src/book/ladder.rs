@@ -8,7 +8,7 @@
 //! is a few bit scans away, however empty the range between.
 
 use crate::order::{Price, Slot};
-use crate::runtime::Sparse;
+use crate::runtime::{Sparse, Table};
 
 /// No tick: the side is empty.
 const NO_TICK: u32 = u32::MAX;
@@ -99,7 +99,7 @@ struct Node {
 
 /// Levels and tree nodes, shared by all symbols: a level for each order, and as many nodes.
 pub(super) struct Pools {
-    levels: Vec<Level>,
+    levels: Table<Level>,
     free_levels: Vec<u32>,
     nodes: Sparse<Node>,
     /// For each node, which children exist.
@@ -114,10 +114,10 @@ impl Pools {
         let level = Level { shown: Queue::EMPTY, hidden: Queue::EMPTY, tick: 0, shares: 0 };
         let touched = NODES_TOUCHED.min(orders as usize);
         Pools {
-            levels: vec![level; orders as usize],
+            levels: Table::new(orders as usize, level),
             free_levels: (0..orders).rev().collect(),
-            nodes: Sparse::new(orders as usize, touched),
-            maps: Sparse::new(orders as usize, touched),
+            nodes: Sparse::growing(orders as usize, touched),
+            maps: Sparse::growing(orders as usize, touched),
             free_nodes: Vec::with_capacity(orders as usize),
             fresh: 0,
         }

@@ -25,6 +25,7 @@ pub use order::Order;
 pub use reports::Reports;
 
 use crate::order::{Command, Price, Slot, SymbolId};
+use crate::runtime::Table;
 use ladder::{Ladder, Pools};
 use order::NO_LEVEL;
 
@@ -39,7 +40,7 @@ pub struct Capacity {
 
 /// The open orders of all symbols of a segment.
 pub struct Book {
-    orders: Vec<Order>,
+    orders: Table<Order>,
     pools: Pools,
     ladders: Vec<Ladder>,
     /// Last order reference number given out.
@@ -55,7 +56,7 @@ impl Book {
     /// A book without symbols or orders, with all memory it will ever use.
     pub fn new(capacity: Capacity) -> Book {
         Book {
-            orders: vec![Order::EMPTY; capacity.orders as usize],
+            orders: Table::new(capacity.orders as usize, Order::EMPTY),
             pools: Pools::new(capacity.orders),
             ladders: Vec::with_capacity(capacity.symbols as usize),
             last_reference: 0,

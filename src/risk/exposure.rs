@@ -34,11 +34,7 @@ pub(super) struct Exposure {
 impl Exposure {
     pub fn new(firms: u16, symbols: u16) -> Exposure {
         let (firms, symbols) = (usize::from(firms), usize::from(symbols));
-        Exposure {
-            holdings: Sparse::new(firms * symbols, 0),
-            open_notional: vec![0; firms],
-            symbols,
-        }
+        Exposure { holdings: Sparse::new(firms * symbols), open_notional: vec![0; firms], symbols }
     }
 
     #[inline]

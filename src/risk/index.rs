@@ -7,6 +7,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use crate::order::{Slot, UserId, UserRefNum};
+use crate::runtime::Table;
 
 /// Numbers in a line.
 const WIDTH: u32 = 13;
@@ -14,7 +15,7 @@ const WIDTH: u32 = 13;
 /// Key of a line that holds nothing.
 const EMPTY: u64 = u64::MAX;
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Line {
     key: u64,
@@ -26,7 +27,7 @@ struct Line {
 const _: () = assert!(size_of::<Line>() == 64);
 
 pub(super) struct Index {
-    lines: Vec<Line>,
+    lines: Table<Line>,
     mask: usize,
     seed: u64,
 }
@@ -35,8 +36,9 @@ impl Index {
     /// Room for `orders`, each of which may need a line of its own; at most half full.
     pub fn new(orders: u32) -> Index {
         let lines = (orders as usize * 2).next_power_of_two();
+        let vacant = Line { key: EMPTY, used: 0, slots: [Slot::NONE.0; WIDTH as usize] };
         Index {
-            lines: vec![Line { key: EMPTY, used: 0, slots: [Slot::NONE.0; WIDTH as usize] }; lines],
+            lines: Table::new(lines, vacant),
             mask: lines - 1,
             seed: RandomState::new().hash_one(lines),
         }
@@ -93,7 +95,7 @@ impl Index {
         while self.lines[next].key != EMPTY {
             let home = self.home(self.lines[next].key);
             if (next.wrapping_sub(home) & self.mask) >= (next.wrapping_sub(hole) & self.mask) {
-                self.lines[hole] = self.lines[next].clone();
+                self.lines[hole] = self.lines[next];
                 hole = next;
             }
             next = (next + 1) & self.mask;

@@ -3,6 +3,7 @@
 use crate::order::{Capacity, FirmId, Price, SeqNum, Side, Slot, SymbolId, UserId, UserRefNum};
 
 use super::index::Index;
+use crate::runtime::Table;
 
 const NIL: u32 = Slot::NONE.0;
 
@@ -68,7 +69,7 @@ impl Shadow {
 
 /// All open orders, by slot, by user and number, and by user in order of age.
 pub(super) struct OrderTable {
-    pub shadows: Vec<Shadow>,
+    pub shadows: Table<Shadow>,
     free: Vec<u32>,
     index: Index,
     /// First and last of each user's orders.
@@ -78,7 +79,7 @@ pub(super) struct OrderTable {
 impl OrderTable {
     pub fn new(orders: u32, users: u16) -> OrderTable {
         OrderTable {
-            shadows: vec![Shadow::EMPTY; orders as usize],
+            shadows: Table::new(orders as usize, Shadow::EMPTY),
             free: (0..orders).rev().collect(),
             index: Index::new(orders),
             ends: vec![[NIL; 2]; usize::from(users)],

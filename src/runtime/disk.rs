@@ -1,10 +1,10 @@
 //! How much of a disk is left.
 #![allow(unsafe_code, reason = "a system call")]
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +14,10 @@ const EVERY: Duration = Duration::from_millis(500);
 
 /// Bytes that a process without privileges may still write to the file system of `path`.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
+    free_bytes_of(&CString::new(path.as_os_str().as_bytes())?)
+}
+
+fn free_bytes_of(path: &CStr) -> io::Result<u64> {
     let mut found = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
     // SAFETY: a terminated path, and a place for the answer.
     if unsafe { libc::statvfs(path.as_ptr(), found.as_mut_ptr()) } != 0 {
@@ -44,7 +47,7 @@ impl NearlyFull {
 
 /// Looks at a disk now and then.
 pub struct DiskWatch {
-    path: PathBuf,
+    path: CString,
     min_free_bytes: u64,
     full: NearlyFull,
     looked: Instant,
@@ -54,8 +57,9 @@ impl DiskWatch {
     /// Watches the disk of `path`, which is nearly full with less than `min_free_bytes` left.
     pub fn new(path: &Path, min_free_bytes: u64) -> DiskWatch {
         let full = NearlyFull::default();
-        let mut watch =
-            DiskWatch { path: path.to_owned(), min_free_bytes, full, looked: Instant::now() };
+        // A path with a zero in it is no directory's.
+        let path = CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
+        let mut watch = DiskWatch { path, min_free_bytes, full, looked: Instant::now() };
         watch.look();
         watch
     }
@@ -75,10 +79,10 @@ impl DiskWatch {
     }
 
     fn look(&mut self) -> Option<u64> {
-        let free = free_bytes(&self.path).ok()?;
+        let free = free_bytes_of(&self.path).ok()?;
         let full = free < self.min_free_bytes;
         if full != self.full.get() {
-            let (dir, min) = (self.path.display(), self.min_free_bytes);
+            let (dir, min) = (self.path.to_string_lossy(), self.min_free_bytes);
             if full {
                 tracing::warn!(%dir, free, min, "the disk is nearly full: no new orders are taken");
             } else {

@@ -91,6 +91,49 @@ unsafe impl Send for Region {}
 // SAFETY: shared access gives out only shared slices and an address.
 unsafe impl Sync for Region {}
 
+/// A table in a region of its own: all of it there, on hugepages where there are any, so that an
+/// entry anywhere in it is found without a walk through page tables that do not fit the cache.
+pub struct Table<T> {
+    region: Region,
+    len: usize,
+    entries: std::marker::PhantomData<T>,
+}
+
+impl<T: Copy> Table<T> {
+    /// A table of `len` entries, all the same.
+    pub fn new(len: usize, filling: T) -> Table<T> {
+        assert!(align_of::<T>() <= ALIGN, "a page is aligned enough");
+        let bytes = size_of::<T>().checked_mul(len).expect("a size that fits memory").max(1);
+        let table = Table { region: Region::new(bytes), len, entries: std::marker::PhantomData };
+        let base = table.region.base().cast::<T>();
+        for at in 0..len {
+            // SAFETY: inside the region, which has room for `len` and is aligned.
+            let place = unsafe { base.add(at) };
+            // SAFETY: as above; there is nothing there to drop.
+            unsafe { place.write(filling) };
+        }
+        table
+    }
+}
+
+impl<T> std::ops::Deref for Table<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: `new`, the only way to make one, wrote `len` entries to the region.
+        unsafe { std::slice::from_raw_parts(self.region.base().as_ptr().cast(), self.len) }
+    }
+}
+
+impl<T> std::ops::DerefMut for Table<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`, and `&mut self` makes the access exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.region.base().as_ptr().cast(), self.len) }
+    }
+}
+
 /// A table of which memory is taken only where it was written: zeroed entries, a page at a time.
 ///
 /// It is as large as the worst case asks for and costs what is used of it; the first write to a
@@ -101,18 +144,28 @@ pub struct Sparse<T> {
 }
 
 impl<T: Copy + zerocopy::FromZeros> Sparse<T> {
-    /// A table of `len` entries, the first `touched` of them with their memory.
-    pub fn new(len: usize, touched: usize) -> Sparse<T> {
-        assert!(align_of::<T>() <= ALIGN, "a page is aligned enough");
-        let bytes = size_of::<T>().checked_mul(len).expect("a size that fits memory").max(1);
-        let base = map(bytes, libc::MAP_NORESERVE);
-        // SAFETY: the range was just mapped; the advice changes no contents. A huge page would
-        // take memory for entries that nobody writes.
-        unsafe { libc::madvise(base.as_ptr().cast(), bytes, libc::MADV_NOHUGEPAGE) };
-        let mut table = Sparse { base: base.cast(), len };
+    /// A table of `len` entries that are used here and there.
+    pub fn new(len: usize) -> Sparse<T> {
+        // A huge page would take memory for entries that nobody writes.
+        Sparse::advised(len, libc::MADV_NOHUGEPAGE)
+    }
+
+    /// A table of `len` entries that are used from the first on; `touched` of them have their memory
+    /// at once.
+    pub fn growing(len: usize, touched: usize) -> Sparse<T> {
+        let mut table = Sparse::advised(len, libc::MADV_HUGEPAGE);
         let page = (ALIGN / size_of::<T>().max(1)).max(1);
         table[..touched].iter_mut().step_by(page).for_each(|entry| *entry = T::new_zeroed());
         table
+    }
+
+    fn advised(len: usize, advice: libc::c_int) -> Sparse<T> {
+        assert!(align_of::<T>() <= ALIGN, "a page is aligned enough");
+        let bytes = size_of::<T>().checked_mul(len).expect("a size that fits memory").max(1);
+        let base = map(bytes, libc::MAP_NORESERVE);
+        // SAFETY: the range was just mapped; the advice changes no contents.
+        unsafe { libc::madvise(base.as_ptr().cast(), bytes, advice) };
+        Sparse { base: base.cast(), len }
     }
 }
 
@@ -203,7 +256,7 @@ mod tests {
             line.split_whitespace().next().unwrap().parse::<usize>().unwrap()
         };
         let before = resident_kib();
-        let mut table = Sparse::<[i64; 3]>::new(1 << 28, 10);
+        let mut table = Sparse::<[i64; 3]>::new(1 << 28);
         assert_eq!(table[(1 << 28) - 1], [0; 3]);
         table[1 << 27][1] = 7;
         assert_eq!(table[1 << 27], [0, 7, 0]);

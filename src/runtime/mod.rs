@@ -21,7 +21,7 @@ pub use clock::Clock;
 pub use counters::{Counter, Counters};
 pub use disk::{DiskWatch, NearlyFull};
 pub use idle::{Idle, IdleStrategy};
-pub use memory::{Backing, Region, Sparse};
+pub use memory::{Backing, Region, Sparse, Table};
 pub use privileges::{
     Capability, PrivilegesError, drop_capabilities, drop_privileges, need_capabilities,
 };

@@ -75,7 +75,7 @@ fn every_message_is_there_in_order_and_no_password() {
 
 #[test]
 fn a_writer_that_must_not_lose_anything_has_it_all() {
-    let text = super::text("audit = \"block\"", "");
+    let text = super::text("audit = \"block\"", "max_open_orders = 2000");
     let venue = Venue::start_in(Scratch::new(), &text);
     let mut alice = venue.client("ALICE");
     for n in 1..=2_000 {

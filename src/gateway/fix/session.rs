@@ -297,7 +297,10 @@ impl State {
         let Some(out) = of.out.as_mut() else { return false };
         let Some(voice) = out.voice.fix() else { return false };
         if !may_name_another(message, voice.orders.last(), *order_names_max) {
-            return self.answer(user, message, Action::Unsupported, next_in);
+            let number = message.get(tag::MSG_SEQ_NUM).and_then(number).unwrap_or(0) as u32;
+            let say = Say::BusinessReject { number, reason: 4, msg_type: message.msg_type() };
+            self.say(user, say, next_in);
+            return true;
         }
         let mut command = Command::new(CommandKind::Session, user, of.setup.firm);
         match translate(message, &sender, voice, now_ns, &mut command, words) {
@@ -337,9 +340,7 @@ impl State {
                 self.say(user, Say::ResendRequest(from as u32), next_in);
             }
             Action::Unsupported => {
-                // 3: the type is not supported; 4: not available.
-                let reason = if names_an_order(kind) { 4 } else { 3 };
-                let say = Say::BusinessReject { number: ref_number, reason, msg_type };
+                let say = Say::BusinessReject { number: ref_number, reason: 3, msg_type };
                 self.say(user, say, next_in);
             }
             Action::Reject(Refused { tag, reason }) => {
