@@ -37,7 +37,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if let Some(dir) = &arguments.data {
         config.gateway.data_dir = dir.clone();
     }
-    let segment = Segment::start(&config)?;
+    let segment = Segment::start_alone(&config)?;
     if segment.backing() == Backing::Pages {
         tracing::info!("rings are on plain pages: no free hugepages");
     }

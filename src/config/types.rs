@@ -204,6 +204,11 @@ pub struct Gateway {
     pub transport: Spanned<TransportKind>,
     /// The user that runs the gateway once it is set up; it has to start as root then.
     pub user: Option<Spanned<String>>,
+    /// A group that may read the journal, the audit files and the counters; nobody else may, but for
+    /// their owner.
+    pub group: Option<Spanned<String>>,
+    /// Whether the process gives up what it does not need once it runs.
+    pub confine: bool,
     /// Which agents share a core.
     pub topology: Topology,
     /// When an acknowledgement may leave.
@@ -247,6 +252,8 @@ impl Default for Gateway {
         Gateway {
             transport: Spanned::new(0..0, TransportKind::Kernel),
             user: None,
+            group: None,
+            confine: true,
             topology: Topology::Inline,
             ack: Ack::Journaled,
             data_dir: "millrace-data".into(),

@@ -12,12 +12,13 @@ use crate::wire::Protocol;
 use crate::wire::soupbin::{HEADER_BYTES, header, kind};
 
 use super::conn::Session;
+use super::conn::is_there;
 use super::fix;
 use super::home::Peers;
 use super::logins::{AuthLine, Logins};
 use super::pace::Pace;
 use super::passwords::Passwords;
-use super::replay::{Chunk, ReplayRequest};
+use super::replay::{Chunk, ReplayRequest, Replays};
 use super::state::{GatewayCounters, State, User};
 use super::symbols::{Directory, Names};
 use super::throttle::Throttle;
@@ -164,7 +165,7 @@ impl<T: Transport> Gateway<T> {
             throttle: Throttle::new(),
             commands: rings.commands,
             logins,
-            replay_requests: rings.replay_requests,
+            replays: Replays::new(rings.replay_requests, conns_max),
             records: rings.records,
             counters: GatewayCounters::new(&setup.counters, &setup.counter_prefixes[0]),
             peers: setup.peers,
@@ -320,15 +321,27 @@ impl<T: Transport> Gateway<T> {
     /// Hands pieces of replays to their connections, one at a time each.
     fn take_chunks(&mut self) -> usize {
         let state = &mut self.state;
-        self.chunks.pop_while(64, |chunk| {
-            let Some(conn) = state.conn_mut(chunk.conn) else { return true };
+        let taken = self.chunks.pop_while(64, |chunk| {
+            let conn = state.conns[chunk.conn.index as usize].as_deref_mut();
+            let Some(conn) = conn.filter(|conn| conn.id == chunk.conn) else {
+                if chunk.last {
+                    state.replays.done(chunk.conn);
+                }
+                return true;
+            };
             if conn.chunk.is_some() {
                 return false;
+            }
+            if chunk.last {
+                state.replays.done(chunk.conn);
             }
             conn.chunk = Some((*chunk, 0));
             state.to_flush.push(chunk.conn);
             true
-        })
+        });
+        let State { conns, replays, .. } = state;
+        replays.hand_over(|id| is_there(conns, id));
+        taken
     }
 
     /// Looks at a few connections for what the time demands.

@@ -158,12 +158,8 @@ impl State {
                 let oldest = stream.oldest_number();
                 let until = oldest + (stream.held_number().saturating_sub(oldest)) / 2;
                 let request = ReplayRequest { conn: id, user, from: number, until };
-                if self.replay_requests.push(&request) {
-                    self.counters.replays.add(1);
-                    Source::Journal { next: until }
-                } else {
-                    return self.end_session(id);
-                }
+                self.ask_for_replay(request);
+                Source::Journal { next: until }
             }
         };
         if let Some(conn) = self.conn_mut(id) {
@@ -184,15 +180,6 @@ impl State {
             if !matches!(conn.protocol, Protocol::Fix(_)) {
                 conn.push_control(&[a, b, c, reason as u8]);
             }
-            conn.closing = true;
-        }
-        self.to_flush.push(id);
-    }
-
-    /// Tells a client that its session is over, and closes it when that is sent.
-    pub(super) fn end_session(&mut self, id: ConnId) {
-        if let Some(conn) = self.conn_mut(id) {
-            conn.push_control(&header(kind::END_OF_SESSION, 0));
             conn.closing = true;
         }
         self.to_flush.push(id);

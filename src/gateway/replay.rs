@@ -1,5 +1,7 @@
 //! Messages that left their stream's window, made again from the journal on a helper thread.
 
+use std::collections::VecDeque;
+
 use crate::net::ConnId;
 use crate::order::UserId;
 use crate::ring::{Consumer, Producer};
@@ -24,6 +26,45 @@ impl ReplayRequest {
     /// What rings are filled with.
     pub const EMPTY: ReplayRequest =
         ReplayRequest { conn: ConnId::NONE, user: UserId(0), from: 0, until: 0 };
+}
+
+/// Replays that are wanted, one for each connection at most. The helper has one at a time, so that
+/// those whose connection ended meanwhile cost it nothing, and nobody's is refused for the others'.
+pub(super) struct Replays {
+    requests: Producer<ReplayRequest>,
+    waiting: VecDeque<ReplayRequest>,
+    under_way: Option<ConnId>,
+}
+
+impl Replays {
+    pub fn new(requests: Producer<ReplayRequest>, connections_max: usize) -> Replays {
+        Replays { requests, waiting: VecDeque::with_capacity(connections_max), under_way: None }
+    }
+
+    /// Puts a replay in line.
+    pub fn ask(&mut self, request: ReplayRequest, lives: impl Fn(ConnId) -> bool) {
+        if self.waiting.len() == self.waiting.capacity() {
+            self.waiting.retain(|waiting| lives(waiting.conn));
+        }
+        self.waiting.push_back(request);
+    }
+
+    /// Hands the helper the next one that is still wanted, if it has none.
+    pub fn hand_over(&mut self, lives: impl Fn(ConnId) -> bool) {
+        while self.under_way.is_none() {
+            let Some(request) = self.waiting.pop_front() else { return };
+            if lives(request.conn) && self.requests.push(&request) {
+                self.under_way = Some(request.conn);
+            }
+        }
+    }
+
+    /// The helper is done with one.
+    pub fn done(&mut self, conn: ConnId) {
+        if self.under_way == Some(conn) {
+            self.under_way = None;
+        }
+    }
 }
 
 /// A piece of a replay.

@@ -23,7 +23,7 @@ use super::home::Peers;
 use super::logins::Logins;
 use super::ouch5::translate;
 use super::pace::Pace;
-use super::replay::ReplayRequest;
+use super::replay::{ReplayRequest, Replays};
 use super::symbols::{Directory, Names};
 use super::terms::Sender;
 use super::throttle::Throttle;
@@ -106,7 +106,7 @@ pub(super) struct State {
     pub throttle: Throttle,
     pub commands: Producer<Command>,
     pub logins: Logins,
-    pub replay_requests: Producer<ReplayRequest>,
+    pub replays: Replays,
     pub records: Producer<Record>,
     pub counters: GatewayCounters,
     pub peers: Peers,
@@ -138,6 +138,13 @@ impl State {
         if let Some(conn) = self.conn_mut(id) {
             conn.pace.spend(messages, now_ns);
         }
+    }
+
+    /// Puts a replay in line.
+    pub fn ask_for_replay(&mut self, request: ReplayRequest) {
+        let conns = &self.conns;
+        self.replays.ask(request, |id| is_there(conns, id));
+        self.counters.replays.add(1);
     }
 
     pub fn mark_dirty(&mut self, user: UserId) {

@@ -96,7 +96,10 @@ impl Risk {
         }
         self.check_exposure(command, command.qty, price.notional(command.qty))?;
         let window_ns = self.limits(command.user).duplicate_window_ns;
-        if self.duplicates.seen(command, now_ns, window_ns) {
+        let users = self.users.len();
+        if self.duplicates.seen(command, now_ns, window_ns)
+            || self.duplicates.is_full_for(command.user, now_ns, window_ns, users)
+        {
             return Err(Reject::DuplicateMessageRate);
         }
         command.slot = self.orders.next_free().ok_or(Reject::ProcessingError)?;

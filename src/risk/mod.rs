@@ -126,7 +126,7 @@ impl Risk {
     /// Sets a firm's limits; firms are numbered without gaps.
     pub fn set_limits(&mut self, firm: FirmId, limits: Limits) {
         if limits.duplicate_window_ns > 0 {
-            self.duplicates.enable();
+            self.duplicates.enable(self.orders.users_max());
         }
         let known = self.limits.iter().position(|known| *known == limits);
         let limits_at = known.unwrap_or_else(|| {

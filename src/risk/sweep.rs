@@ -74,6 +74,8 @@ impl Risk {
         }
         let now_s = now_ns / crate::order::NANOS_PER_SEC;
         let slot = self.timers.next_expired(&self.orders.shadows, now_s)?;
+        // Off the list at once: those behind it are not to be looked for past it again.
+        self.timers.remove(&mut self.orders.shadows, slot);
         Some(self.cancel_slot(slot, CancelReason::Timeout, now_ns))
     }
 

@@ -86,6 +86,10 @@ impl OrderTable {
         }
     }
 
+    pub fn users_max(&self) -> usize {
+        self.ends.len()
+    }
+
     pub fn len(&self) -> usize {
         self.shadows.len() - self.free.len()
     }

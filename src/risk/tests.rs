@@ -363,3 +363,89 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_firm_may_have_so_many_open_orders_and_room_comes_back() {
+    let mut pair = Pair::new(Limits { max_open_orders: 3, ..limits() });
+    for n in 1..=3 {
+        assert_eq!(pair.send(enter(0, n, Side::Buy, 1, 90_000)), Some(Reject::None));
+    }
+    assert_eq!(pair.send(enter(0, 4, Side::Buy, 1, 90_000)), Some(Reject::TooManyOpenOrders));
+    // Another firm has its own; what trades at once needs a place too, and gives it back.
+    assert_eq!(pair.send(enter(1, 1, Side::Sell, 1, 90_000)), Some(Reject::None));
+    assert_eq!(pair.risk.open_orders_of(FirmId(0)), 2);
+    assert_eq!(pair.risk.open_orders_of(FirmId(1)), 0);
+    assert_eq!(pair.send(enter(0, 5, Side::Buy, 1, 90_000)), Some(Reject::None));
+    // A Replace takes the place of what it replaces.
+    let replace = Command {
+        orig_user_ref: UserRefNum(5),
+        user_ref: UserRefNum(6),
+        qty: 2,
+        price: Price(91_000),
+        ..Command::new(CommandKind::Replace, UserId(0), FirmId(0))
+    };
+    assert_eq!(pair.send(replace), Some(Reject::None));
+    assert_eq!(pair.send(about(CommandKind::MassCancel, 0, 7)), Some(Reject::None));
+    assert_eq!(pair.risk.open_orders_of(FirmId(0)), 0);
+}
+
+#[test]
+fn a_replacement_counts_at_its_own_price_against_the_open_notional() {
+    let mut pair = Pair::new(Limits { max_open_notional: 100_000_000, ..limits() });
+    assert_eq!(pair.send(enter(0, 1, Side::Buy, 500, 100_000)), Some(Reject::None));
+    let replace = |orig, user_ref, qty, price| Command {
+        orig_user_ref: UserRefNum(orig),
+        user_ref: UserRefNum(user_ref),
+        qty,
+        price: Price(price),
+        ..Command::new(CommandKind::Replace, UserId(0), FirmId(0))
+    };
+    assert_eq!(pair.send(replace(1, 2, 1_000, 100_000)), Some(Reject::None));
+    assert_eq!(pair.send(replace(2, 3, 1_000, 100_100)), Some(Reject::SingleOrderNotional));
+    assert_eq!(pair.send(enter(0, 4, Side::Buy, 1, 90_000)), Some(Reject::AggregateExposure));
+    assert_eq!(pair.send(replace(2, 5, 999, 90_000)), Some(Reject::None));
+    assert_eq!(pair.risk.open_notional(FirmId(0)), 999 * 90_000);
+    assert_eq!(pair.send(enter(0, 6, Side::Buy, 100, 90_000)), Some(Reject::None));
+    // Together with the other order it would be too much, though not alone.
+    assert_eq!(pair.send(replace(5, 7, 999, 100_000)), Some(Reject::AggregateExposure));
+}
+
+#[test]
+fn on_a_disk_that_is_nearly_full_only_cancels_go_on() {
+    let mut pair = Pair::new(limits());
+    assert_eq!(pair.send(enter(0, 1, Side::Buy, 10, 90_000)), Some(Reject::None));
+    pair.risk.set_disk_nearly_full(true);
+    assert_eq!(pair.send(enter(0, 2, Side::Buy, 10, 90_000)), Some(Reject::DiskNearlyFull));
+    let replace = Command {
+        orig_user_ref: UserRefNum(1),
+        user_ref: UserRefNum(3),
+        qty: 10,
+        price: Price(91_000),
+        ..Command::new(CommandKind::Replace, UserId(0), FirmId(0))
+    };
+    assert_eq!(pair.send(replace), Some(Reject::DiskNearlyFull));
+    assert_eq!(pair.send(about(CommandKind::Cancel, 0, 1)), Some(Reject::None));
+    assert_eq!(pair.book.open_orders(), 0);
+    pair.risk.set_disk_nearly_full(false);
+    assert_eq!(pair.send(enter(0, 4, Side::Buy, 10, 90_000)), Some(Reject::None));
+}
+
+#[test]
+fn one_who_repeats_nothing_does_not_push_out_what_is_remembered_of_others() {
+    let mut pair = Pair::new(Limits { duplicate_window_ns: 1_000, ..limits() });
+    let honest = |user_ref| enter(1, user_ref, Side::Sell, 7, 110_000);
+    assert_eq!(pair.send(honest(1)), Some(Reject::None));
+    let mut refused = 0;
+    for n in 0..70_000 {
+        // Each is another order, and is gone at once.
+        let flood = Command {
+            tif: TimeInForce::Ioc,
+            ..enter(0, n + 1, Side::Buy, 1 + n % 1_000, 90_000 + n / 1_000 * 100)
+        };
+        refused += u32::from(pair.send(flood) == Some(Reject::DuplicateMessageRate));
+    }
+    assert!(refused > 0);
+    assert_eq!(pair.send(honest(2)), Some(Reject::DuplicateMessageRate), "it is remembered still");
+    pair.now_ns += 1_000;
+    assert_eq!(pair.send(honest(3)), Some(Reject::None));
+}

@@ -219,6 +219,21 @@ fn map_pages(len: usize) -> NonNull<u8> {
     base
 }
 
+/// Keeps every page of the process in memory once it is there, if that is allowed without a limit: a
+/// limit counts what is reserved too, which is more than is used. Says why not.
+pub fn lock_memory() -> Result<(), String> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid place for the answer.
+    unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut limit) };
+    let free_of_limits = super::Capability::IPC_LOCK.is_held();
+    if limit.rlim_cur != libc::RLIM_INFINITY && !free_of_limits {
+        return Err(format!("RLIMIT_MEMLOCK is {} KiB", limit.rlim_cur / 1024));
+    }
+    // SAFETY: flags only. Pages are locked as they come.
+    let done = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
+    if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error().to_string()) }
+}
+
 /// A line of `/proc/meminfo`, such as `Hugepagesize:`, in its own unit.
 fn meminfo(key: &str) -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;

@@ -5,8 +5,10 @@
 
 pub mod blocks;
 pub mod clock;
+pub mod confine;
 pub mod counters;
 pub mod disk;
+pub mod doors;
 pub mod idle;
 pub mod memory;
 pub mod namespace;
@@ -20,8 +22,9 @@ pub use blocks::{Block, BlockPool};
 pub use clock::Clock;
 pub use counters::{Counter, Counters};
 pub use disk::{DiskWatch, NearlyFull};
+pub use doors::Readers;
 pub use idle::{Idle, IdleStrategy};
-pub use memory::{Backing, Region, Sparse, Table};
+pub use memory::{Backing, Region, Sparse, Table, lock_memory};
 pub use privileges::{
     Capability, PrivilegesError, drop_capabilities, drop_privileges, need_capabilities,
 };

@@ -173,7 +173,8 @@ impl Common<'_> {
     }
 }
 
-/// Builds everything on top of what was recovered, and sets the threads going.
+/// Builds everything on top of what was recovered, and sets the threads going once `before_threads`
+/// was called.
 pub(super) fn assemble(
     config: &Config,
     dir: PathBuf,
@@ -181,6 +182,7 @@ pub(super) fn assemble(
     opened: Opened,
     counters: Counters,
     recovered: &mut Recovered,
+    before_threads: impl FnOnce(),
 ) -> Result<Segment, SegmentError> {
     let clock = Clock::new();
     let capacity = *config.gateway.ring_capacity.get_ref();
@@ -254,11 +256,12 @@ pub(super) fn assemble(
     let awaited = config.gateway.ack == Ack::Journaled;
     let journal =
         JournalDuty::new(writer, disk, failure.clone(), durable.clone(), &counters, awaited);
+    let auditor = common.auditor(audits)?;
+    before_threads();
     let agents = start_agents(config, clock, gateways, risk, book, &durable, &counters);
     let stop_replays = common.stop_replays.clone();
-    let auditor = common
-        .auditor(audits)?
-        .map(|writer| Worker::start("mr-audit", None, IdleStrategy::Yield, writer));
+    let auditor =
+        auditor.map(|writer| Worker::start("mr-audit", None, IdleStrategy::Yield, writer));
     Ok(Segment {
         addresses: opened.addresses,
         transport: opened.name,

@@ -25,10 +25,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::config::Config;
+use crate::config::{Audit, Config};
 use crate::gateway::{Authenticator, Replayer};
 use crate::journal::{DirectoryLock, Durable, JournalError};
-use crate::runtime::{Backing, Counters, Worker};
+use crate::runtime::{Backing, Counters, Readers, Worker};
 use agents::{BookDuty, GatewayDuty, InlineDuty, JournalDuty, LogDuty, RiskDuty};
 use transport::AnyTransport;
 
@@ -48,6 +48,9 @@ pub enum SegmentError {
     /// The user to run as.
     #[error(transparent)]
     Privileges(#[from] crate::runtime::PrivilegesError),
+    /// A setting that does not fit the machine.
+    #[error("{0}")]
+    Setting(String),
     /// The configuration does not fit the journal.
     #[error("{0}")]
     Dictionary(String),
@@ -118,15 +121,25 @@ pub fn journal_dir(config: &Config) -> PathBuf {
 impl Segment {
     /// Recovers and starts. Connections are accepted when this returns.
     pub fn start(config: &Config) -> Result<Segment, SegmentError> {
+        Segment::start_as(config, false)
+    }
+
+    /// The same in a process that is the gateway's alone: with `[gateway] confine`, this thread and
+    /// those of the segment can do no more from then on than a gateway does.
+    pub fn start_alone(config: &Config) -> Result<Segment, SegmentError> {
+        Segment::start_as(config, true)
+    }
+
+    fn start_as(config: &Config, alone: bool) -> Result<Segment, SegmentError> {
         // What needs privileges comes first, and they are given up before anything is written.
         let mut opened = transport::open(config)?;
         if let Some(user) = &config.gateway.user {
             crate::runtime::drop_privileges(user.get_ref())?;
         }
         crate::runtime::drop_capabilities();
-        let lock = DirectoryLock::take(&config.gateway.data_dir)?;
         let dir = journal_dir(config);
-        std::fs::create_dir_all(&dir).map_err(system(format!("create {}", dir.display())))?;
+        close_doors(config, &dir)?;
+        let lock = DirectoryLock::take(&config.gateway.data_dir)?;
         let path = config.gateway.data_dir.join("counters");
         let mut names = counters::names(opened.transports.len());
         names.extend(opened.statistics.names.iter().cloned());
@@ -145,7 +158,12 @@ impl Segment {
             );
             crate::journal::repair(&dir, tail)?;
         }
-        assemble::assemble(config, dir, lock, opened, counters, &mut recovered)
+        let before_threads = || {
+            if alone {
+                confine(config);
+            }
+        };
+        assemble::assemble(config, dir, lock, opened, counters, &mut recovered, before_threads)
     }
 
     /// The addresses listened on, in the configuration's order.
@@ -182,6 +200,56 @@ impl Segment {
     /// waits for the disk is acknowledged any more.
     pub fn failure(&self) -> Option<String> {
         self.failure.get()
+    }
+}
+
+/// Makes the folders, and has nobody else read what will be in them.
+fn close_doors(config: &Config, journal: &std::path::Path) -> Result<(), SegmentError> {
+    let readers = match &config.gateway.group {
+        None => Readers::NOBODY,
+        Some(group) => {
+            let name = group.get_ref();
+            let found =
+                Readers::group(name).map_err(system(format!("look up group \"{name}\"")))?;
+            found.ok_or_else(|| {
+                SegmentError::Setting(format!(
+                    "[gateway] group = \"{name}\": there is no such group"
+                ))
+            })?
+        }
+    };
+    readers.set_default();
+    let audit = config.audit_dir();
+    let audit = (config.gateway.audit != Audit::Off).then_some(audit.as_path());
+    for folder in [config.gateway.data_dir.as_path(), journal].into_iter().chain(audit) {
+        let made = readers.make_folder(folder);
+        let wider = made.map_err(system(format!("create {}", folder.display())))?;
+        if let Some(mode) = wider {
+            tracing::warn!(
+                "{} is open to others (mode {mode:04o}), and holds every firm's orders: \
+                 chmod -R go-rwx {0}",
+                folder.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Gives up what the process does not need from here on.
+fn confine(config: &Config) {
+    if let Err(why) = crate::runtime::lock_memory() {
+        tracing::info!("memory is not locked: {why}");
+    }
+    if !config.gateway.confine {
+        return;
+    }
+    let audit = config.audit_dir();
+    let confined = crate::runtime::confine::confine(&[&config.gateway.data_dir, &audit]);
+    if let Err(why) = confined.calls {
+        tracing::warn!("system calls are not filtered: {why}");
+    }
+    if let Err(why) = confined.files {
+        tracing::warn!("other files are not out of reach: {why}");
     }
 }
 

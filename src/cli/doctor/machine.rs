@@ -159,6 +159,16 @@ fn examine_memory(system: &System, config: &Config, report: &mut Report) {
             "scripts/hugepages set 256",
         );
     }
+    let limits = system.read("proc/self/limits").unwrap_or_default();
+    let locked = limits.lines().find_map(|line| line.strip_prefix("Max locked memory"));
+    let locked = locked.and_then(|line| line.split_whitespace().next()).unwrap_or("unknown");
+    report.warn_unless(
+        locked == "unlimited",
+        "locked memory",
+        format!("RLIMIT_MEMLOCK is {locked}"),
+        "without CAP_IPC_LOCK the kernel may put memory out: milliseconds to bring it back",
+        "LimitMEMLOCK=infinity in the unit, or ulimit -l unlimited",
+    );
     let huge = system.read("sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
     let never = huge.is_empty() || huge.contains("[never]");
     report.warn_unless(

@@ -214,6 +214,22 @@ mod tests {
     }
 
     #[test]
+    fn a_short_listen_queue_and_a_limit_on_locked_memory_are_told() {
+        let made = Made::new("limits").file("proc/sys/net/core/somaxconn", "128\n").file(
+            "proc/self/limits",
+            "Max locked memory         8388608              8388608  bytes\n",
+        );
+        let (verdict, told) = made.verdict(&kernel(), "listen queue");
+        assert!(verdict == Verdict::Warn && told.contains("somaxconn=2048"), "{told}");
+        assert_eq!(made.verdict(&kernel(), "locked memory").0, Verdict::Warn);
+        let made = made
+            .file("proc/sys/net/core/somaxconn", "4096\n")
+            .file("proc/self/limits", "Max locked memory    unlimited   unlimited    bytes\n");
+        assert_eq!(made.verdict(&kernel(), "listen queue").0, Verdict::Pass);
+        assert_eq!(made.verdict(&kernel(), "locked memory").0, Verdict::Pass);
+    }
+
+    #[test]
     fn an_interface_that_is_not_there_is_in_the_way_of_af_xdp() {
         let text = kernel().replace("transport = \"kernel\"", "transport = \"af_xdp\"")
             + "\n[af_xdp]\ninterface = \"vsrv\"\n";

@@ -39,6 +39,15 @@ fn examine_kernel(system: &System, config: &Config, report: &mut Report) {
             );
         }
     }
+    let backlog = system.number("proc/sys/net/core/somaxconn").unwrap_or(0);
+    let wanted = u64::from(*config.gateway.max_connections.get_ref());
+    report.warn_unless(
+        backlog >= wanted,
+        "listen queue",
+        format!("somaxconn is {backlog}, max_connections {wanted}"),
+        "those who all connect at once wait one to seven seconds for their next try",
+        format!("sysctl net.core.somaxconn={}", wanted.next_power_of_two()),
+    );
     for (key, name, least) in [("busy_read", "busy read", 50), ("busy_poll", "busy poll", 50)] {
         let found = system.number(&format!("proc/sys/net/core/{key}"));
         report.warn_unless(

@@ -225,11 +225,9 @@ impl State {
             let middle = oldest + out.stream.held_number().saturating_sub(oldest) / 2;
             let until = middle.min(resend.until);
             let request = ReplayRequest { conn: id, user, from: resend.next, until };
-            resend.asked = self.replay_requests.push(&request);
-            if resend.asked {
-                self.counters.replays.add(1);
-            }
-            return resend.asked.then_some(false);
+            resend.asked = true;
+            self.ask_for_replay(request);
+            return Some(false);
         }
         let end = (resend.next + BATCH).min(resend.until);
         let mut packet = std::mem::take(&mut resend.packet);
