@@ -39,6 +39,9 @@ pub enum Received {
     EndOfSession,
 }
 
+/// How long a login may take: behind a thousand others, each takes a hash.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(120);
+
 /// A logged-in session.
 pub struct Client {
     stream: TcpStream,
@@ -66,7 +69,7 @@ impl Client {
         let buffer = Vec::with_capacity(1 << 16);
         let (session, sent) = (String::new(), Instant::now());
         let mut client = Client { stream, buffer, session, next_number: 0, sent };
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + LOGIN_PATIENCE;
         loop {
             let Some((kind, payload)) = client.packet(deadline)? else {
                 return Err(io::Error::new(ErrorKind::TimedOut, "no answer to the login").into());

@@ -156,6 +156,11 @@ fn take_as_long(credentials: &[Credential], password: &[u8]) {
 }
 
 impl crate::runtime::Duty for Authenticator {
+    /// A hash takes a core for many milliseconds.
+    fn begin(&mut self) {
+        crate::runtime::promptness::give_way();
+    }
+
     fn poll(&mut self) -> usize {
         let work = Authenticator::poll(self);
         if work == 0 {

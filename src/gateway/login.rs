@@ -12,6 +12,8 @@ use super::conn::{Conn, Session, Source, is_there};
 use super::replay::ReplayRequest;
 use super::state::{State, User};
 
+/// Logins carried out in one turn: whoever was there before waits for no more than these.
+const LOGINS_MAX: usize = 4;
 /// Commands that one login may become, at most.
 const LOGIN_COMMANDS_MAX: usize = 16;
 
@@ -59,7 +61,10 @@ impl State {
     /// may say, and hands helpers what waits.
     pub(super) fn attend_logins(&mut self) -> usize {
         let mut work = self.logins.take_answers();
-        while self.commands.free() >= LOGIN_COMMANDS_MAX {
+        for _ in 0..LOGINS_MAX {
+            if self.commands.free() < LOGIN_COMMANDS_MAX {
+                break;
+            }
             let Some(answer) = self.logins.next_decided() else { break };
             self.finish_login(&answer);
             work += 1;

@@ -86,6 +86,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_sched_getscheduler,
     libc::SYS_sched_setattr,
     libc::SYS_sched_getattr,
+    libc::SYS_setpriority,
     libc::SYS_prctl,
     libc::SYS_gettid,
     libc::SYS_getpid,

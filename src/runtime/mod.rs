@@ -29,4 +29,4 @@ pub use privileges::{
     Capability, PrivilegesError, drop_capabilities, drop_privileges, need_capabilities,
 };
 pub use records::Record;
-pub use worker::{Duty, Worker, allowed_cores};
+pub use worker::{Duty, Worker, allowed_cores, keep_to};

@@ -34,3 +34,17 @@ pub fn ask_for_short_waits() {
     // SAFETY: `attributes` is a valid `sched_attr` that says its own size.
     unsafe { libc::syscall(libc::SYS_sched_setattr, this_thread, &raw const attributes, 0) };
 }
+
+/// Has this thread leave a core to the others when there are too few: nobody waits for every
+/// microsecond of what it does.
+pub fn give_way() {
+    // SAFETY: numbers only; 0 is this thread.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+}
+
+/// Has this thread run only where nobody else wants a core.
+pub fn take_what_is_left() {
+    let priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: a valid `sched_param`; 0 is this thread.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &priority) };
+}

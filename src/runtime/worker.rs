@@ -1,4 +1,5 @@
 //! Threads that poll.
+#![allow(unsafe_code, reason = "sets the thread's cores")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,6 +72,18 @@ fn run<D: Duty>(mut duty: D, core: Option<usize>, strategy: IdleStrategy, stop: 
         }
     }
     duty
+}
+
+/// Has this thread, and those it starts from now on, run on some cores only.
+pub fn keep_to(cores: &[usize]) {
+    // SAFETY: zeros are an empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for core in cores {
+        // SAFETY: a number outside the set is left out.
+        unsafe { libc::CPU_SET(*core, &mut set) };
+    }
+    // SAFETY: a valid set of the size that is told; 0 is this thread.
+    unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) };
 }
 
 /// The cores this process may run on, lowest first.

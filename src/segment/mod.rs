@@ -138,7 +138,7 @@ impl Segment {
         }
         crate::runtime::drop_capabilities();
         let dir = journal_dir(config);
-        close_doors(config, &dir)?;
+        close_doors(config, &dir, alone)?;
         let lock = DirectoryLock::take(&config.gateway.data_dir)?;
         let path = config.gateway.data_dir.join("counters");
         let mut names = counters::names(opened.transports.len());
@@ -203,8 +203,13 @@ impl Segment {
     }
 }
 
-/// Makes the folders, and has nobody else read what will be in them.
-fn close_doors(config: &Config, journal: &std::path::Path) -> Result<(), SegmentError> {
+/// Makes the folders, and has nobody else read what will be in them. A process that is the gateway's
+/// `alone` makes nothing that others may read; in any other the folders keep them out.
+fn close_doors(
+    config: &Config,
+    journal: &std::path::Path,
+    alone: bool,
+) -> Result<(), SegmentError> {
     let readers = match &config.gateway.group {
         None => Readers::NOBODY,
         Some(group) => {
@@ -218,7 +223,9 @@ fn close_doors(config: &Config, journal: &std::path::Path) -> Result<(), Segment
             })?
         }
     };
-    readers.set_default();
+    if alone {
+        readers.set_default();
+    }
     let audit = config.audit_dir();
     let audit = (config.gateway.audit != Audit::Off).then_some(audit.as_path());
     for folder in [config.gateway.data_dir.as_path(), journal].into_iter().chain(audit) {

@@ -1,15 +1,14 @@
 //! Floors: servers that send back what comes, and do nothing else.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use hdrhistogram::Histogram;
-
-use super::wire::{Figures, Measured, Place, Plan};
+use super::place::{Place, connect, on_core, pin, read};
+use super::plan::{Figures, Measured, Plan, histogram};
 use crate::client::playground::{ADDRESS, INTERFACE};
 use crate::net::af_xdp::{self, AfXdp, AfXdpSetup, ModeWanted};
 use crate::net::frames::{BURST, FrameDriver};
@@ -20,15 +19,6 @@ use crate::segment::frame_memory;
 /// Bytes of an Enter Order in its packet.
 const ECHO_BYTES: usize = 52;
 const PORT: u16 = 7009;
-
-/// Pins this thread.
-pub(super) fn pin(core: usize) {
-    core_affinity::set_for_current(core_affinity::CoreId { id: core });
-}
-
-pub(super) fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 10_000_000_000, 3).expect("bounds that fit")
-}
 
 /// A server on a thread of its own, until dropped.
 struct Server {
@@ -79,39 +69,6 @@ fn round_trips(
         Ok(times_ns)
     })?;
     Ok(Figures { times_ns, driver_calls: None })
-}
-
-/// Does something on a thread pinned to a core.
-pub(super) fn on_core<R: Send>(core: usize, what: impl FnOnce() -> R + Send) -> R {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            pin(core);
-            what()
-        });
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-/// A spinning socket.
-pub(super) fn connect(to: SocketAddr) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect(to)?;
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
-    Ok(stream)
-}
-
-/// Reads exactly `bytes`, spinning.
-pub(super) fn read(mut stream: &TcpStream, bytes: &mut [u8]) -> std::io::Result<()> {
-    let mut done = 0;
-    while done < bytes.len() {
-        match stream.read(&mut bytes[done..]) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => done += count,
-            Err(e) if e.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
 }
 
 /// Kernel sockets at both ends, an order's packet there and back.

@@ -4,9 +4,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::echo::{connect, histogram, on_core};
-use super::orders::{bench_text, run_segment};
-use super::wire::{Figures, Measured, Place, Plan};
+use super::orders::bench_text;
+use super::place::{Place, connect, on_core, run_segment};
+use super::plan::{Figures, Measured, Plan, histogram};
 use crate::client::playground::Carrier;
 use crate::segment::Segment;
 use crate::wire::fix::value::Timestamps;

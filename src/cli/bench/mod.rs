@@ -4,6 +4,9 @@ mod echo;
 mod fix;
 mod orders;
 mod parsers;
+mod place;
+mod plan;
+mod storm;
 mod wire;
 
 use super::Outcome;
@@ -19,11 +22,13 @@ pub struct Arguments {
 enum What {
     Wire(wire::Arguments),
     Parsers(parsers::Arguments),
+    Storm(storm::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
     match &arguments.what {
         What::Wire(arguments) => wire::run(arguments),
         What::Parsers(arguments) => parsers::run(arguments),
+        What::Storm(arguments) => storm::run(arguments),
     }
 }

@@ -4,11 +4,11 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Instant;
 
-use super::echo::{connect, histogram, on_core, read};
-use super::wire::{Figures, Measured, Place, Plan};
+use super::place::{Place, connect, on_core, read, run_segment};
+use super::plan::{Figures, Measured, Plan, histogram};
 use crate::client::NewOrder;
-use crate::client::playground::{Carrier, adapt};
-use crate::config::{BUILT_IN, Config};
+use crate::client::playground::Carrier;
+use crate::config::BUILT_IN;
 use crate::order::Price;
 use crate::segment::Segment;
 use crate::wire::soupbin::{self, kind};
@@ -32,30 +32,6 @@ pub(super) fn bench_text(plan: &Plan) -> String {
 /// Orders that rest far apart and are never cancelled: each is entered and accepted.
 pub(super) fn measure(plan: &Plan, place: &Place<'_>, carrier: &Carrier) -> Measured {
     run_segment(&bench_text(plan), place, carrier, |segment| trade(plan, segment))
-}
-
-/// Starts a gateway where it belongs, and has a client of it measured.
-pub(super) fn run_segment(
-    text: &str,
-    place: &Place<'_>,
-    carrier: &Carrier,
-    measure: impl FnOnce(&Segment) -> Measured,
-) -> Measured {
-    let text = match place {
-        Place::Loopback => text.to_owned(),
-        Place::Veth(_) => {
-            let hash = crate::gateway::hash_password("secret", false)?;
-            adapt(text, carrier, &hash)
-        }
-    };
-    let dir = std::env::temp_dir().join(format!("millrace-bench-{}", std::process::id()));
-    let mut config = Config::parse(&text, "bench")?;
-    config.gateway.data_dir = dir.clone();
-    let segment = place.on_server(|| Segment::start(&config))??;
-    let figures = place.on_client(|| measure(&segment));
-    segment.stop();
-    let _ = std::fs::remove_dir_all(&dir);
-    figures?
 }
 
 fn trade(plan: &Plan, segment: &Segment) -> Measured {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
 use super::super::Outcome;
+use super::place::Place;
+use super::plan::{Measured, Plan};
 use super::{echo, fix, orders};
 use crate::client::playground::{Carrier, Playground};
 use crate::runtime::{allowed_cores, signals};
@@ -48,50 +48,6 @@ enum Which {
     /// All of them.
     All,
 }
-
-/// What every measurement is made with.
-pub(super) struct Plan {
-    pub round_trips: u32,
-    pub idle: u32,
-    pub cores: [usize; 2],
-}
-
-impl Plan {
-    pub fn warm_up(&self) -> u32 {
-        self.round_trips / 10
-    }
-}
-
-/// Where the two ends are.
-pub(super) enum Place<'a> {
-    Loopback,
-    Veth(&'a Playground),
-}
-
-impl Place<'_> {
-    pub fn on_server<R>(&self, what: impl FnOnce() -> R) -> std::io::Result<R> {
-        match self {
-            Place::Loopback => Ok(what()),
-            Place::Veth(playground) => playground.server.run(what),
-        }
-    }
-
-    pub fn on_client<R>(&self, what: impl FnOnce() -> R) -> std::io::Result<R> {
-        match self {
-            Place::Loopback => Ok(what()),
-            Place::Veth(playground) => playground.client.run(what),
-        }
-    }
-}
-
-/// What one run found.
-pub(super) struct Figures {
-    pub times_ns: Histogram<u64>,
-    /// System calls of the driver's for each order, if it is counted.
-    pub driver_calls: Option<f64>,
-}
-
-pub(super) type Measured = Result<Figures, Box<dyn std::error::Error>>;
 
 /// A kind of run.
 struct Row<'a> {

@@ -24,8 +24,10 @@ const READ_MAX: usize = 16 * 1024;
 const LEFT_BYTES: usize = 2048;
 /// With less of the budget left than this, nothing more is read.
 const READ_MIN: usize = 512;
-/// New connections taken in one turn.
-const ACCEPTS_MAX: usize = 16;
+/// New connections taken in one turn: whoever was there before waits for no more than these.
+const ACCEPTS_MAX: usize = 4;
+/// Connections read in one turn beside the hot ones.
+const READS_MAX: usize = 16;
 /// Set on the epoll tokens of listeners.
 const LISTENER: u64 = 1 << 63;
 
@@ -133,7 +135,9 @@ impl KernelTransport {
     fn accept(&mut self, handler: &mut impl Handler) -> usize {
         let mut count = 0;
         while let Some(&port) = self.accepting.last() {
-            if count == ACCEPTS_MAX {
+            // No place is free, but others may be about to leave, or to say who they are.
+            let wait = self.free.is_empty() && !self.ready.is_empty();
+            if count == ACCEPTS_MAX || wait {
                 self.accepting.rotate_right(1);
                 break;
             }
@@ -235,7 +239,7 @@ impl KernelTransport {
         share: usize,
     ) -> usize {
         let mut work = 0;
-        let (mut at, mut left) = (0, self.ready.len());
+        let (mut at, mut left) = (0, self.ready.len().min(READS_MAX));
         while left > 0 && at < self.ready.len() && *budget >= READ_MIN {
             left -= 1;
             let index = self.ready[at];
@@ -308,7 +312,10 @@ impl Transport for KernelTransport {
         let share = (budget / readers).clamp(READ_MIN, READ_MAX);
         work += self.read_hot(handler, &mut budget, share);
         self.turn = self.turn.wrapping_add(1);
-        if self.hot.is_empty() || self.hot.len() == HOT_MAX || self.turn.is_multiple_of(EPOLL_EVERY)
+        if self.hot.is_empty()
+            || self.hot.len() == HOT_MAX
+            || !self.accepting.is_empty()
+            || self.turn.is_multiple_of(EPOLL_EVERY)
         {
             work += self.ask_epoll(handler, 0);
         }
