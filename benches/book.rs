@@ -24,6 +24,8 @@ const ACCOUNTS: u16 = 1_000;
 const MIDDLE: u64 = 100_000;
 const HALF_WIDTH: u64 = 400;
 const RUNS: usize = 5;
+/// Commands that an agent takes in one turn.
+const BATCH: usize = 64;
 
 /// What is traded.
 struct Mix {
@@ -82,6 +84,7 @@ struct Machine {
     book: Book,
     reports: RingReports<RingOutlet>,
     events: Consumer<Event>,
+    sequenced: Vec<Command>,
 }
 
 impl Machine {
@@ -95,6 +98,7 @@ impl Machine {
             book: Book::new(book::Capacity { orders, symbols }),
             reports: RingReports::new(outlet),
             events,
+            sequenced: Vec::with_capacity(BATCH),
         };
         for account in 0..ACCOUNTS {
             machine.risk.set_limits(FirmId(account), limits());
@@ -120,18 +124,47 @@ impl Machine {
         while self.events.pop_batch(1024, |event| _ = std::hint::black_box(event.user_ref)) > 0 {}
     }
 
+    /// Commands that come together go through risk and then through the book, as the agents take them.
     #[inline]
-    fn run(&mut self, command: &Command, now_ns: u64) {
-        let mut sequenced = *command;
-        if self.risk.sequence(&mut sequenced, now_ns) {
-            self.book.apply(&sequenced, &mut self.reports);
+    fn run(&mut self, commands: &[Command], now_ns: u64) {
+        for batch in commands.chunks(BATCH) {
+            self.run_batch(batch, now_ns);
+        }
+    }
+
+    #[inline]
+    fn run_batch(&mut self, commands: &[Command], now_ns: u64) {
+        if self.risk.has_to_foresee() && commands.len() > 3 {
+            for step in 0..risk::FORESEE_STEPS {
+                for (at, command) in commands.iter().enumerate() {
+                    self.risk.foresee(command, at, step);
+                }
+            }
+        }
+        self.sequenced.clear();
+        for command in commands {
+            let mut sequenced = *command;
+            if self.risk.sequence(&mut sequenced, now_ns) {
+                self.sequenced.push(sequenced);
+            }
+        }
+        if self.book.has_to_foresee() && commands.len() > 3 {
+            for step in 0..book::FORESEE_STEPS {
+                self.sequenced.iter().for_each(|command| self.book.foresee(command, step));
+            }
+        }
+        for at in 0..self.sequenced.len() {
+            self.book.apply(&self.sequenced[at], &mut self.reports);
             while self.book.is_paused() {
                 self.drain();
                 self.book.resume(&mut self.reports);
             }
-            for feedback in self.reports.outlet.feedback.drain(..) {
-                self.risk.feed_back(&feedback);
+            if !self.reports.outlet.events.has_room(16) {
+                self.drain();
             }
+        }
+        for feedback in self.reports.outlet.feedback.drain(..) {
+            self.risk.feed_back(&feedback);
         }
     }
 
@@ -218,7 +251,7 @@ fn generate(mix: &Mix) -> Vec<Command> {
             command.user_ref = UserRefNum(*next);
             *next += 1;
         }
-        machine.run(&command, commands.len() as u64 + 2);
+        machine.run(&[command], commands.len() as u64 + 2);
         machine.drain();
         commands.push(command);
         if commands.len().is_multiple_of(mix.live.max(4096)) {
@@ -239,13 +272,11 @@ fn generate(mix: &Mix) -> Vec<Command> {
 fn run(mix: &Mix, commands: &[Command]) -> (f64, (u64, u64)) {
     let mut machine = Machine::new(mix);
     let (warm_up, timed) = commands.split_at(mix.live);
-    for command in warm_up {
-        machine.run(command, 2);
-        machine.drain();
-    }
+    machine.run(warm_up, 2);
+    machine.drain();
     let started = Instant::now();
-    for batch in timed.chunks(64) {
-        batch.iter().for_each(|command| machine.run(command, 3));
+    for batch in timed.chunks(BATCH) {
+        machine.run(batch, 3);
         machine.drain();
     }
     (started.elapsed().as_secs_f64(), machine.digest())
@@ -261,7 +292,7 @@ fn latencies(commands: &[Command], per_second: f64) -> Histogram<u64> {
         while (started.elapsed().as_nanos() as u64) < due_ns {
             std::hint::spin_loop();
         }
-        machine.run(command, 3);
+        machine.run(std::slice::from_ref(command), 3);
         machine.drain();
         if n >= ONE_SYMBOL.live {
             let late = started.elapsed().as_nanos() as u64 - due_ns;

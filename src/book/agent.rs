@@ -6,7 +6,7 @@ use crate::order::{
 };
 use crate::ring::{Consumer, Producer};
 
-use super::{Book, Order, Reports};
+use super::{Book, FORESEE_STEPS, Order, Reports};
 
 /// The most events (and feedbacks) that one command reports before the book asks again for
 /// room, with some to spare: two fills, a restatement, and the end of the order.
@@ -14,6 +14,9 @@ const STEP_REPORTS_MAX: usize = 8;
 
 /// Commands taken in one turn.
 const BATCH_MAX: usize = 64;
+
+/// With fewer commands there is nothing to do while memory is fetched.
+const FORESEEN_MIN: usize = 4;
 
 /// Where a book's events and feedback go. [`RingReports`] sends them to the other stages;
 /// recovery takes them directly.
@@ -109,6 +112,11 @@ impl BookAgent {
         let BookAgent { book, commands, reports } = self;
         let resumed = usize::from(book.is_paused());
         let taken = if book.resume(reports) {
+            if book.has_to_foresee() && commands.available() >= FORESEEN_MIN {
+                for step in 0..FORESEE_STEPS {
+                    commands.peek(BATCH_MAX, |command| book.foresee(command, step));
+                }
+            }
             commands.pop_while(BATCH_MAX, |command| {
                 let free = !book.is_paused() && reports.has_room();
                 match command.kind {

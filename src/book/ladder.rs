@@ -8,7 +8,7 @@
 //! is a few bit scans away, however empty the range between.
 
 use crate::order::{Price, Slot};
-use crate::runtime::{Sparse, Table};
+use crate::runtime::{Sparse, Table, prefetch};
 
 /// No tick: the side is empty.
 const NO_TICK: u32 = u32::MAX;
@@ -126,6 +126,14 @@ impl Pools {
     #[inline]
     pub fn level(&self, index: u32) -> &Level {
         &self.levels[index as usize]
+    }
+
+    /// Brings a level near, if it is one.
+    #[inline]
+    pub fn foresee_level(&self, index: u32) {
+        if let Some(level) = self.levels.get(index as usize) {
+            prefetch(level);
+        }
     }
 
     #[inline]
@@ -267,6 +275,31 @@ impl Ladder {
         }
         let found = at != Child::NONE && pools.levels[at.index()].tick == tick;
         found.then(|| at.index() as u32)
+    }
+
+    /// Brings near the place `depth` steps down towards a price, by what is near already. The last order
+    /// of its level, if that is what stands there.
+    #[inline]
+    pub fn foresee(&self, pools: &Pools, price: Price, depth: usize) -> Option<u32> {
+        let tick = price.0 / self.tick.0;
+        let mut at = self.root;
+        for _ in 1..depth {
+            if !at.is_node() {
+                break;
+            }
+            at = pools.child(at, tick);
+        }
+        if at.is_node() {
+            prefetch(&pools.nodes[at.index()].child[at.place(tick)]);
+            prefetch(&pools.maps[at.index()]);
+            return None;
+        }
+        if at == Child::NONE {
+            return None;
+        }
+        let level = &pools.levels[at.index()];
+        prefetch(level);
+        (depth > 2).then_some(level.shown.tail)
     }
 
     pub fn level_at(&self, pools: &Pools, price: Price) -> Option<u32> {

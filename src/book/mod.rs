@@ -14,6 +14,7 @@
 mod agent;
 mod commands;
 mod digest;
+mod foresee;
 mod ladder;
 mod matching;
 mod order;
@@ -21,6 +22,7 @@ mod reports;
 
 pub use agent::{BookAgent, Outlet, RingReports};
 pub use digest::Digest;
+pub use foresee::FORESEE_STEPS;
 pub use order::Order;
 pub use reports::Reports;
 

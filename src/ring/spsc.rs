@@ -264,6 +264,19 @@ impl<T: Copy> Consumer<T> {
         })
     }
 
+    /// Shows up to `most` records that stay in the ring, oldest first. Returns how many there were.
+    #[inline]
+    pub fn peek(&mut self, most: usize, mut see: impl FnMut(&T)) -> usize {
+        let count = self.available().min(most);
+        for at in 0..count {
+            self.shared.cell(self.head + at as u64).with(|cell| {
+                // SAFETY: as in `pop_while`.
+                see(unsafe { &*cell });
+            });
+        }
+        count
+    }
+
     /// As [`Consumer::pop_batch`], but stops before the first record for which `take` returns
     /// false; that record stays in the ring.
     #[inline]
@@ -316,6 +329,16 @@ mod tests {
         assert_eq!(rx.available(), 0);
         tx.publish();
         assert_eq!(rx.available(), 2);
+    }
+
+    #[test]
+    fn what_was_only_seen_stays_in_the_ring() {
+        let (mut tx, mut rx) = on_heap(4, 0u32);
+        tx.push_slice(&[1, 2, 3]);
+        let mut seen = vec![];
+        assert_eq!(rx.peek(2, |r| seen.push(*r)), 2);
+        assert_eq!(rx.pop_batch(8, |r| seen.push(*r)), 3);
+        assert_eq!(seen, [1, 2, 1, 2, 3]);
     }
 
     #[test]

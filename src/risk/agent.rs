@@ -4,10 +4,13 @@ use crate::order::{Command, CommandKind, Feedback, UnixNanos};
 use crate::ring::{Consumer, Producer};
 use crate::runtime::NearlyFull;
 
-use super::Risk;
+use super::{FORESEE_STEPS, Risk};
 
 /// Commands of one gateway sequenced in one turn.
 const BATCH_MAX: usize = 64;
+
+/// With fewer commands there is nothing to do while memory is fetched.
+const FORESEEN_MIN: usize = 4;
 
 /// Where sequenced commands go.
 pub struct Outlets {
@@ -73,6 +76,15 @@ impl RiskAgent {
         let mut work = self.take_feedback() + self.cancel_due(now_ns);
         let RiskAgent { risk, gateways, outlets, .. } = self;
         for commands in gateways {
+            if risk.has_to_foresee() && commands.available() >= FORESEEN_MIN {
+                for step in 0..FORESEE_STEPS {
+                    let mut at = 0;
+                    commands.peek(BATCH_MAX, |command| {
+                        risk.foresee(command, at, step);
+                        at += 1;
+                    });
+                }
+            }
             work += commands.pop_while(BATCH_MAX, |command| {
                 if risk.is_sweeping() || !outlets.has_room() {
                     return false;

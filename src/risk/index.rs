@@ -7,7 +7,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use crate::order::{Slot, UserId, UserRefNum};
-use crate::runtime::Table;
+use crate::runtime::{Table, prefetch};
 
 /// Numbers in a line.
 const WIDTH: u32 = 13;
@@ -58,6 +58,13 @@ impl Index {
             at = (at + 1) & self.mask;
         }
         at
+    }
+
+    /// Brings near the line of a number.
+    #[inline]
+    pub fn foresee(&self, user: UserId, user_ref: UserRefNum) {
+        let (key, _) = split(user, user_ref);
+        prefetch(&self.lines[self.home(key)]);
     }
 
     #[inline]

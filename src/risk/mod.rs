@@ -16,6 +16,7 @@ mod checks;
 mod commit;
 mod duplicates;
 mod exposure;
+mod foresee;
 mod index;
 mod limits;
 mod rate;
@@ -27,6 +28,7 @@ mod timers;
 mod tests;
 
 pub use agent::{Outlets, RiskAgent};
+pub use foresee::FORESEE_STEPS;
 pub use limits::Limits;
 
 use crate::book::Digest;

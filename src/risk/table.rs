@@ -3,7 +3,7 @@
 use crate::order::{Capacity, FirmId, Price, SeqNum, Side, Slot, SymbolId, UserId, UserRefNum};
 
 use super::index::Index;
-use crate::runtime::Table;
+use crate::runtime::{Table, prefetch};
 
 const NIL: u32 = Slot::NONE.0;
 
@@ -122,6 +122,30 @@ impl OrderTable {
         match last {
             NIL => self.ends[order.user.index()][0] = slot.0,
             last => self.shadows[last as usize].user_next = slot.0,
+        }
+    }
+
+    /// Brings near where a number is, or would be put.
+    #[inline]
+    pub fn foresee(&self, user: UserId, user_ref: UserRefNum) {
+        self.index.foresee(user, user_ref);
+    }
+
+    /// Brings near the slot that the order after `later` others will get.
+    #[inline]
+    pub fn foresee_free(&self, later: usize) {
+        if let Some(slot) = self.free.iter().nth_back(later) {
+            prefetch(&self.shadows[*slot as usize]);
+        }
+    }
+
+    /// Brings near what changes when an order is forgotten.
+    #[inline]
+    pub fn foresee_neighbours(&self, order: &Shadow) {
+        for slot in [order.user_prev, order.user_next] {
+            if let Some(neighbour) = self.shadows.get(slot as usize) {
+                prefetch(neighbour);
+            }
         }
     }
 

@@ -24,7 +24,7 @@ pub use counters::{Counter, Counters};
 pub use disk::{DiskWatch, NearlyFull};
 pub use doors::Readers;
 pub use idle::{Idle, IdleStrategy};
-pub use memory::{Backing, Region, Sparse, Table, lock_memory};
+pub use memory::{Backing, Region, Sparse, Table, lock_memory, prefetch};
 pub use privileges::{
     Capability, PrivilegesError, drop_capabilities, drop_privileges, need_capabilities,
 };
