@@ -7,8 +7,9 @@ mod orders;
 mod sessions;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
-use common::{Scratch, Venue, answer};
+use common::{PATIENCE, Scratch, Venue, answer};
 use millrace::client::{Answer, Client, NewOrder, cancel};
 use millrace::order::Price;
 
@@ -96,6 +97,21 @@ impl Honest {
             }
         }
     }
+}
+
+/// Has the honest ones trade beside a flood until it is held up. How many rounds that took.
+fn trade_until_paused(venue: &Venue, honest: &mut Honest, mut flood: impl FnMut() + Send) -> u32 {
+    let deadline = Instant::now() + 3 * PATIENCE;
+    for rounds in 1.. {
+        while_trading(honest, 50, &mut flood);
+        // Or it ended itself: it did not read its answers as fast.
+        let held = venue.counter("gateway.paused_turns") + venue.counter("gateway.dropped_slow");
+        if held > 0 && rounds > 3 {
+            return 50 * rounds;
+        }
+        assert!(Instant::now() < deadline, "the flood is never held up");
+    }
+    unreachable!("the deadline comes first")
 }
 
 /// Does something again and again on a thread of its own while the honest ones trade.

@@ -45,23 +45,31 @@ fn orders_that_all_expire_at_once_and_mass_cancels_hold_nobody_up() {
     let venue = floor("", "max_open_orders = 3000");
     let mut honest = Honest::of(&venue);
     let mut evil = venue.client("EVIL");
-    for user_ref in 1..=3000 {
-        let order = NewOrder::new(user_ref, b'B', 1, "AAPL", Price(500_000));
-        let mut order = order.with(15, &2u32.to_be_bytes()).encode();
-        // Time in force, behind type, number, side, quantity, symbol and price.
-        order[26] = b'6';
-        evil.send(&order).unwrap();
-    }
-    for _ in 1..=3000 {
-        assert!(matches!(answer(&mut evil), Answer::Accepted { live: true, .. }));
+    // A hundred at a time: one who does not read in between is closed.
+    for hundred in 0..30 {
+        for user_ref in 1 + hundred * 100..=100 + hundred * 100 {
+            let order = NewOrder::new(user_ref, b'B', 1, "AAPL", Price(500_000));
+            let mut order = order.with(15, &5u32.to_be_bytes()).encode();
+            // Time in force, behind type, number, side, quantity, symbol and price.
+            order[26] = b'6';
+            evil.send(&order).unwrap();
+        }
+        for _ in 0..100 {
+            assert!(matches!(answer(&mut evil), Answer::Accepted { live: true, .. }));
+        }
     }
     honest.trade(20);
     for _ in 1..=3000 {
         assert!(matches!(answer(&mut evil), Answer::Canceled { reason: 'T', .. }));
     }
-    for user_ref in 3001..=6000 {
-        let order = NewOrder::new(user_ref, b'B', 1, "AAPL", Price(500_000));
-        evil.send(&order.encode()).unwrap();
+    for hundred in 0..30 {
+        for user_ref in 3001 + hundred * 100..=3100 + hundred * 100 {
+            let order = NewOrder::new(user_ref, b'B', 1, "AAPL", Price(500_000));
+            evil.send(&order.encode()).unwrap();
+        }
+        for _ in 0..100 {
+            assert!(matches!(answer(&mut evil), Answer::Accepted { live: true, .. }));
+        }
     }
     evil.send(&mass_cancel(6001, "EVIL", "")).unwrap();
     honest.trade(20);

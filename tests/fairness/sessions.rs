@@ -10,7 +10,7 @@ use millrace::wire::fix::value::Timestamps;
 use millrace::wire::soupbin::{kind, login_packet, packet};
 
 use super::common::{PATIENCE, Venue, answer, transport};
-use super::{HONEST, Honest, floor, while_trading};
+use super::{HONEST, Honest, floor, trade_until_paused, while_trading};
 
 /// A FIX client of a few words.
 pub struct FixClient {
@@ -88,15 +88,14 @@ fn a_flood_of_queries_is_read_at_its_pace_and_nobody_waits_for_it() {
     evil.set_nonblocking().unwrap();
     let started = Instant::now();
     let before = venue.counter("risk.sequenced");
-    while_trading(&mut honest, 300, || {
+    let rounds = trade_until_paused(&venue, &mut honest, || {
         // What the socket does not take is the client's to keep.
         let _ = evil.send_raw(&query);
         let _ = evil.drain(|_| ());
     });
-    venue.wait_for("gateway.paused_turns", 1);
     // The honest ones' orders and cancels, and twice the flood's rate with a second's worth at once;
     // a turn may read a few thousand more before it knows.
-    let own = u64::from(300 * 2 * HONEST as u32);
+    let own = u64::from(rounds * 2 * HONEST as u32);
     let most = 2_000 * (started.elapsed().as_secs() + 3) + 10_000;
     let sequenced = venue.counter("risk.sequenced") - before;
     assert!(sequenced <= own + most, "{sequenced} sequenced, {own} of them honest");
@@ -109,7 +108,7 @@ fn a_flood_of_test_requests_is_read_at_its_pace() {
     let mut evil = FixClient::log_on(&venue);
     let mut rest: Vec<u8> = vec![];
     evil.stream.set_nonblocking(true).unwrap();
-    while_trading(&mut honest, 200, || {
+    trade_until_paused(&venue, &mut honest, || {
         if rest.is_empty() {
             rest = (0..200).flat_map(|_| evil.text("1", "112=T|")).collect();
         }
@@ -118,7 +117,6 @@ fn a_flood_of_test_requests_is_read_at_its_pace() {
         }
         let _ = evil.stream.read(&mut [0; 65_536]);
     });
-    venue.wait_for("gateway.paused_turns", 1);
 }
 
 #[test]
@@ -170,12 +168,14 @@ fn replays_that_nobody_takes_hold_up_no_other() {
     // More than the window: the beginning comes out of the journal.
     honest.trade(800);
     let mut evil = venue.client("EVIL");
-    for user_ref in 1..=1500 {
-        let order = NewOrder::new(user_ref, b'B', 1, "AAPL", Price(500_000)).ioc();
-        evil.send(&order.encode()).unwrap();
-    }
-    for _ in 0..3000 {
-        answer(&mut evil);
+    for hundred in 0..15 {
+        for user_ref in 1 + hundred * 100..=100 + hundred * 100 {
+            let order = NewOrder::new(user_ref, b'B', 1, "AAPL", Price(500_000)).ioc();
+            evil.send(&order.encode()).unwrap();
+        }
+        for _ in 0..200 {
+            answer(&mut evil);
+        }
     }
     drop(evil);
     // Asks for everything and leaves, as often as it can.
