@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::*;
 use millrace::client::playground::Carrier;
-use millrace::client::{Answer, Client, cancel};
+use millrace::client::{Answer, Client, NewOrder, cancel};
 use millrace::segment::{journal_dir, recover};
 
 /// The real program, on a data directory.
@@ -274,4 +274,31 @@ fn a_damaged_journal_is_refused_with_its_place() {
     let text = config_text("", "");
     let error = start(&config(&scratch.0, &text)).err().unwrap().to_string();
     assert!(error.contains("000001.journal: hole at byte 5376: record 11 is missing"), "{error}");
+}
+
+#[test]
+fn twelve_thousand_symbols_from_a_file_trade_and_are_there_again() {
+    let scratch = Scratch::new();
+    let lines: String = (0..12_000).map(|n| format!("S{n},100.00\n")).collect();
+    let file = scratch.0.join("symbols.csv");
+    std::fs::write(&file, format!("name,reference_price\n{lines}")).unwrap();
+    let text = config_text("", "").replace(
+        "[risk.default]",
+        &format!("[symbols]\nfile = \"{}\"\n[risk.default]", file.display()),
+    );
+    let venue = Venue::start_in(scratch, &text);
+    let mut alice = venue.client("ALICE");
+    let mut carol = venue.client("CAROL");
+    for (user_ref, symbol) in [(1, "S0"), (2, "S11999"), (3, "AAPL")] {
+        let order = |side, at| NewOrder::new(user_ref, side, 5, symbol, price(at));
+        enter(&mut carol, &order(b'B', "90.00"));
+        enter(&mut alice, &order(b'S', "95.00"));
+    }
+    let config = venue.config.clone();
+    let (stopped, _scratch) = venue.stop();
+    let recovered = recover(&journal_dir(&config), &config).unwrap();
+    assert_eq!(recovered.state_hash(), stopped.state_hash);
+    assert_eq!(recovered.dictionary.symbols.len(), 12_002);
+    // CAROL's orders outlive her session.
+    assert_eq!(recovered.book.open_orders(), 3);
 }

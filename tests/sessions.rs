@@ -186,3 +186,25 @@ fn the_pipeline_topology_trades_the_same() {
     assert!(transcripts[0].len() > 400);
     assert!(transcripts[0] == transcripts[1], "the transcripts differ");
 }
+
+#[test]
+fn a_login_takes_the_place_of_a_session_that_missed_its_heartbeats() {
+    let venue = Venue::start();
+    let mut alice = venue.client("ALICE");
+    enter(&mut alice, &buy(1, 10, "99.00"));
+    // Nothing is sent from here on, as if the network were away.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let mut back = loop {
+        match Client::login(venue.address, "ALICE", "secret", 0) {
+            Ok(client) => break client,
+            Err(LoginError::Rejected('S')) => {}
+            Err(error) => panic!("{error}"),
+        }
+        assert!(std::time::Instant::now() < deadline, "never let in");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    };
+    assert_eq!(venue.counter("gateway.taken_over"), 1);
+    // The session that was lost took its orders with it, and the new one is told.
+    canceled(&mut back, 1, 10, 'S');
+    enter(&mut back, &buy(2, 10, "99.00"));
+}

@@ -108,8 +108,10 @@ impl State {
         if !self.conn_mut(old).is_some_and(is_dead) {
             return self.reject_second_login(answer.conn);
         }
-        self.counters.taken_over.add(1);
-        self.to_close.push(old);
+        if !self.to_close.contains(&old) {
+            self.counters.taken_over.add(1);
+            self.to_close.push(old);
+        }
         self.logins.decide(*answer);
     }
 

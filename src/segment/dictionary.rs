@@ -13,7 +13,7 @@ use crate::wire::Protocol;
 use crate::wire::fix::Version;
 use crate::wire::soupbin::pad;
 
-use super::limits::limits_of;
+use super::limits::{limits_of, part_of_orders};
 
 /// A user known to the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,10 +215,10 @@ impl Dictionary {
 
     /// Every firm's limits.
     pub fn limits(&self, config: &Config) -> Vec<(FirmId, Limits)> {
-        let firms = self.firms.iter().zip(0..);
+        let (firms, orders) = (self.firms.iter().zip(0..), part_of_orders(config));
         let limits = |(firm, number): (&String, u16)| {
             let number_of = |symbol: &str| self.symbol_of.get(symbol).copied();
-            (FirmId(number), limits_of(config, firm, number_of))
+            (FirmId(number), limits_of(config, firm, orders, number_of))
         };
         firms.map(limits).collect()
     }

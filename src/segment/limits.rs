@@ -16,10 +16,17 @@ pub(super) fn apply_limits(config: &Config, recovered: &mut Recovered) {
     }
 }
 
+/// The open orders of a firm that does not say: whatever one does, the others find room for theirs.
+pub(super) fn part_of_orders(config: &Config) -> u32 {
+    let firms: HashSet<&str> = config.users.iter().map(|u| u.firm.get_ref().as_str()).collect();
+    (config.gateway.max_orders.get_ref() / firms.len().max(1) as u32).max(1)
+}
+
 /// The limits of a firm that the configuration does not name: those of `[risk.default]`.
 pub(super) fn limits_of(
     config: &Config,
     firm: &str,
+    orders: u32,
     number_of: impl Fn(&str) -> Option<usize>,
 ) -> Limits {
     use crate::config::SelfTradePolicy as Policy;
@@ -36,11 +43,8 @@ pub(super) fn limits_of(
         restricted.resize(restricted.len().max(number + 1), false);
         restricted[number] = true;
     }
-    let firms: HashSet<&str> = config.users.iter().map(|u| u.firm.get_ref().as_str()).collect();
-    // Whatever one firm does, the others find room for their part.
-    let part = (config.gateway.max_orders.get_ref() / firms.len().max(1) as u32).max(1);
     Limits {
-        max_open_orders: pick!(max_open_orders, part),
+        max_open_orders: pick!(max_open_orders, orders),
         max_order_qty: pick!(max_order_qty, 100_000),
         max_order_notional: pick!(max_order_notional, crate::config::Money(200_000_000_000)).0,
         price_collar_bps: pick!(price_collar_bps, 2_000),

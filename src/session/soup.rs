@@ -10,6 +10,9 @@ pub const HEARTBEAT_NS: u64 = NANOS_PER_SEC;
 /// otherwise.
 pub const SILENCE_NS: u64 = 15 * NANOS_PER_SEC;
 
+/// After this long without a heartbeat a client that logs in again is believed.
+pub const OVERDUE_NS: u64 = 5 * HEARTBEAT_NS;
+
 /// A connection must log in within this time.
 pub const LOGIN_NS: u64 = 5 * NANOS_PER_SEC;
 
@@ -141,9 +144,9 @@ impl Session {
         now_ns.saturating_sub(self.sent_ns) >= self.silence_ns
     }
 
-    /// Whether the client has missed two heartbeats and more (SoupBinTCP 3.00, 2.3.4).
+    /// Whether the client has missed several heartbeats (SoupBinTCP 3.00, 2.3.4).
     pub fn is_overdue(&self, now_ns: UnixNanos) -> bool {
-        now_ns.saturating_sub(self.heard_ns) >= 2 * HEARTBEAT_NS + HEARTBEAT_NS / 2
+        now_ns.saturating_sub(self.heard_ns) >= OVERDUE_NS
     }
 
     /// What the time demands.
@@ -229,7 +232,7 @@ mod tests {
         assert_eq!(session.due(100 * SILENCE_NS), Due::Nothing);
         session.accept(100 * SILENCE_NS);
         assert!(!session.is_overdue(100 * SILENCE_NS));
-        assert!(session.is_overdue(100 * SILENCE_NS + 3 * HEARTBEAT_NS));
+        assert!(session.is_overdue(100 * SILENCE_NS + OVERDUE_NS));
     }
 
     #[test]

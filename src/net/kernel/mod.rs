@@ -26,6 +26,8 @@ const LEFT_BYTES: usize = 2048;
 const READ_MIN: usize = 512;
 /// New connections taken in one turn: whoever was there before waits for no more than these.
 const ACCEPTS_MAX: usize = 4;
+/// Turns that a new connection waits for a place before somebody else's is taken.
+const WAITS_MAX: u32 = 64;
 /// Connections read in one turn beside the hot ones.
 const READS_MAX: usize = 16;
 /// Set on the epoll tokens of listeners.
@@ -59,6 +61,8 @@ pub struct KernelTransport {
     broken: Vec<u32>,
     scratch: Box<[u8]>,
     turn: u32,
+    /// Turns that a new connection has waited for a place.
+    waited: u32,
     refused: u64,
 }
 
@@ -87,6 +91,7 @@ impl KernelTransport {
             broken: Vec::with_capacity(connections_max),
             scratch: vec![0; UNCONSUMED_MAX + READ_MAX].into_boxed_slice(),
             turn: 0,
+            waited: 0,
             refused: 0,
         })
     }
@@ -136,7 +141,8 @@ impl KernelTransport {
         let mut count = 0;
         while let Some(&port) = self.accepting.last() {
             // No place is free, but others may be about to leave, or to say who they are.
-            let wait = self.free.is_empty() && !self.ready.is_empty();
+            let wait = self.free.is_empty() && !self.ready.is_empty() && self.waited < WAITS_MAX;
+            self.waited += u32::from(wait);
             if count == ACCEPTS_MAX || wait {
                 self.accepting.rotate_right(1);
                 break;
@@ -145,7 +151,7 @@ impl KernelTransport {
                 self.accepting.pop();
                 continue;
             };
-            count += 1;
+            (count, self.waited) = (count + 1, 0);
             if self.free.is_empty()
                 && let Some(id) = handler.make_room()
             {
