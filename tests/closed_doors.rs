@@ -86,6 +86,24 @@ fn journal_audit_and_counters_are_their_owners_alone() {
 }
 
 #[test]
+fn a_folder_of_roots_becomes_the_configured_users() {
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        println!("skip: becoming another user needs root");
+        return;
+    }
+    let scratch = Scratch::new();
+    let data = scratch.0.join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let (process, address) = Process::start(&scratch.0, "user = \"nobody\"");
+    trade(address);
+    process.stop();
+    let owner = |path: &Path| std::fs::metadata(path).unwrap().uid();
+    assert_ne!(owner(&data), 0);
+    assert_eq!(owner(&data.join("journal/000001.journal")), owner(&data));
+}
+
+#[test]
 fn a_folder_that_others_can_read_is_told_of() {
     let scratch = Scratch::new();
     let data = scratch.0.join("data");

@@ -26,7 +26,8 @@ pub use doors::Readers;
 pub use idle::{Idle, IdleStrategy};
 pub use memory::{Backing, Region, Sparse, Table, lock_memory, prefetch};
 pub use privileges::{
-    Capability, PrivilegesError, drop_capabilities, drop_privileges, need_capabilities,
+    Capability, PrivilegesError, drop_capabilities, drop_privileges, give_folder, is_root,
+    need_capabilities,
 };
 pub use records::Record;
 pub use worker::{Duty, Worker, allowed_cores, keep_to};

@@ -2,7 +2,10 @@
 #![allow(unsafe_code, reason = "system calls")]
 
 use std::ffi::CString;
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+use std::path::Path;
 
 /// Why privileges could not be given up.
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +39,16 @@ pub enum PrivilegesError {
     },
 }
 
+/// Whether the process has all privileges.
+pub fn is_root() -> bool {
+    // SAFETY: no arguments; cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
 /// Becomes another user for good: no groups but its own, no capability, and no way back through
 /// a set-user-id program.
 pub fn drop_privileges(user: &str) -> Result<(), PrivilegesError> {
-    // SAFETY: no arguments; cannot fail.
-    if unsafe { libc::geteuid() } != 0 {
+    if !is_root() {
         return Err(PrivilegesError::NotRoot(user.to_owned()));
     }
     let refused = |source| PrivilegesError::System { user: user.to_owned(), source };
@@ -57,6 +65,20 @@ pub fn drop_privileges(user: &str) -> Result<(), PrivilegesError> {
     check(unsafe { libc::setuid(uid) }).map_err(refused)?;
     // SAFETY: no pointers.
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }).map_err(refused)
+}
+
+/// Makes a folder that a user who has no privileges will write to, or gives it an empty one that is
+/// root's: a service manager makes it for the user that it starts the process as.
+pub fn give_folder(path: &Path, user: &str) -> Result<(), PrivilegesError> {
+    let refused = |source| PrivilegesError::System { user: user.to_owned(), source };
+    let unknown = || PrivilegesError::Unknown(user.to_owned());
+    let (uid, gid) = ids(user).map_err(refused)?.ok_or_else(unknown)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(refused)?;
+    let is_empty = std::fs::read_dir(path).map_err(refused)?.next().is_none();
+    if is_empty && std::fs::metadata(path).map_err(refused)?.uid() == 0 {
+        chown(path, Some(uid), Some(gid)).map_err(refused)?;
+    }
+    Ok(())
 }
 
 fn check(result: i32) -> io::Result<()> {
@@ -131,8 +153,7 @@ pub fn need_capabilities(what: &'static str, needed: &[Capability]) -> Result<()
 /// Gives up every capability of this thread and those it starts, where the process is not root:
 /// what it was given for its set-up alone.
 pub fn drop_capabilities() {
-    // SAFETY: no arguments; cannot fail.
-    if unsafe { libc::geteuid() } == 0 {
+    if is_root() {
         return;
     }
     let header = CapabilityHeader::THIS_THREAD;

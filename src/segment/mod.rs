@@ -134,6 +134,12 @@ impl Segment {
         // What needs privileges comes first, and they are given up before anything is written.
         let mut opened = transport::open(config)?;
         if let Some(user) = &config.gateway.user {
+            if crate::runtime::is_root() {
+                crate::runtime::give_folder(&config.gateway.data_dir, user.get_ref())?;
+                if let Some(audit) = &config.gateway.audit_dir {
+                    crate::runtime::give_folder(audit, user.get_ref())?;
+                }
+            }
             crate::runtime::drop_privileges(user.get_ref())?;
         }
         crate::runtime::drop_capabilities();
