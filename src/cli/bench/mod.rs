@@ -1,6 +1,7 @@
 //! `millrace bench`
 
 mod echo;
+mod fairness;
 mod fix;
 mod orders;
 mod parsers;
@@ -8,6 +9,7 @@ mod place;
 mod plan;
 mod storm;
 mod wire;
+mod witness;
 
 use super::Outcome;
 
@@ -23,6 +25,7 @@ enum What {
     Wire(wire::Arguments),
     Parsers(parsers::Arguments),
     Storm(storm::Arguments),
+    Fairness(fairness::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
@@ -30,5 +33,6 @@ pub fn run(arguments: &Arguments) -> Outcome {
         What::Wire(arguments) => wire::run(arguments),
         What::Parsers(arguments) => parsers::run(arguments),
         What::Storm(arguments) => storm::run(arguments),
+        What::Fairness(arguments) => fairness::run(arguments),
     }
 }

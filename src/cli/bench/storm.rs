@@ -2,17 +2,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-use hdrhistogram::Histogram;
 
 use super::super::Outcome;
 use super::place::Place;
-use super::plan::histogram;
-use crate::client::load::{OpenLoop, Tally};
+use super::witness;
+use crate::client::NewOrder;
 use crate::client::playground::{Carrier, Playground, adapt};
-use crate::client::{Client, NewOrder};
 use crate::config::{BUILT_IN, Config};
 use crate::gateway::hash_password;
 use crate::order::Price;
@@ -47,10 +43,6 @@ enum Which {
     AfXdp,
 }
 
-/// Orders a second of the one who was there before.
-const WITNESS_RATE: u32 = 2_000;
-/// How long it is looked at alone.
-const ALONE: Duration = Duration::from_secs(3);
 /// How often answers are looked for.
 const LOOK: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -200,71 +192,17 @@ fn times(arguments: &Arguments, hashes_s: Option<f64>, segment: &Segment) -> Out
 /// What one who was there before notices.
 fn beside(arguments: &Arguments, segment: &Segment) -> Outcome {
     let to = segment.addresses()[0];
-    let (stop, storming) = (AtomicBool::new(false), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        let witness = scope.spawn(|| witness(to, &stop, &storming));
-        std::thread::sleep(ALONE);
-        storming.store(true, Ordering::Relaxed);
-        let mut result = Ok(());
+    let seen = witness::beside(to, || {
         for round in 100..101 + arguments.blips {
-            match storm(arguments.users, to, round) {
-                Ok((storm, _)) if storm.refused > 0 => result = Err("some were refused".into()),
-                Ok(_) => {}
-                Err(error) => result = Err(error),
+            let (storm, _) = storm(arguments.users, to, round)?;
+            if storm.refused > 0 {
+                return Err("some were refused".into());
             }
         }
-        stop.store(true, Ordering::Relaxed);
-        let [alone, beside] = witness.join().unwrap_or_else(|p| std::panic::resume_unwind(p))?;
-        result?;
-        let at = |times: &Histogram<u64>, q| times.value_at_quantile(q) as f64 / 1e3;
-        println!(
-            "  who was there     p50 {:.0} us, p99 {:.0} us; meanwhile p50 {:.0} us, p99 {:.0} us: {:.2} \
-             (mark 1.5), {} and {} samples",
-            at(&alone, 0.5),
-            at(&alone, 0.99),
-            at(&beside, 0.5),
-            at(&beside, 0.99),
-            at(&beside, 0.99) / at(&alone, 0.99),
-            alone.len(),
-            beside.len()
-        );
         Ok(())
-    })
-}
-
-/// One who trades before, and while, the others come: order to Accepted, from the scheduled time.
-fn witness(
-    to: SocketAddr,
-    stop: &AtomicBool,
-    storming: &AtomicBool,
-) -> Result<[Histogram<u64>; 2], String> {
-    let login = Client::login(to, "TRADE1", "secret", 0).map_err(|error| error.to_string())?;
-    let mut load = OpenLoop::new(vec![login]).map_err(|error| error.to_string())?;
-    let mut found = [histogram(), histogram()];
-    // What is looked for is what the gateway does to it, not what the scheduler does.
-    crate::runtime::promptness::ask_for_short_waits();
-    load.start();
-    let mut user_ref = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let mut tally = Tally::default();
-        let beside = usize::from(storming.load(Ordering::Relaxed));
-        let mut hundred = || -> std::io::Result<()> {
-            for _ in 0..100 {
-                user_ref += 1;
-                let due = Duration::from_secs(1) * user_ref / WITNESS_RATE;
-                load.receive_until(due, &mut tally)?;
-                let order = NewOrder::new(user_ref, b'B', 1, "AAPL", Price(1_000_000)).ioc();
-                load.send(0, &order.encode(), Some(user_ref), due, &mut tally)?;
-            }
-            Ok(())
-        };
-        hundred().map_err(|error| error.to_string())?;
-        if tally.rejected > 0 {
-            return Err("an order of the one who was there was refused".to_owned());
-        }
-        found[beside].add(&tally.latency_ns).map_err(|error| error.to_string())?;
-    }
-    Ok(found)
+    })?;
+    println!("  who was there     {seen} (mark 1.5)");
+    Ok(())
 }
 
 /// One of many.
