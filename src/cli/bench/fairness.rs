@@ -1,16 +1,18 @@
 //! `millrace bench fairness`
 
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::super::Outcome;
+use super::place::connect;
 use super::witness;
 use crate::client::{Client, NewOrder, account_query};
 use crate::config::{BUILT_IN, Config};
 use crate::order::Price;
 use crate::runtime::signals;
 use crate::segment::Segment;
-use crate::wire::soupbin::{kind, packet};
+use crate::wire::soupbin::{kind, login_packet, packet};
 
 /// What one session notices while another uses up whatever it can: places for orders, the rate of
 /// messages, connections.
@@ -21,6 +23,28 @@ pub struct Arguments {
     seconds: u64,
 }
 
+/// A session that sends as much as its socket takes.
+struct Flood {
+    stream: TcpStream,
+    rest: Vec<u8>,
+}
+
+impl Flood {
+    /// Sends more once what came before is sent; drops what is answered.
+    fn send(&mut self, more: &[u8]) -> std::io::Result<()> {
+        if self.rest.is_empty() {
+            self.rest.extend_from_slice(more);
+        }
+        let waits = |error: std::io::Error| match error.kind() {
+            ErrorKind::WouldBlock => Ok(0),
+            _ => Err(error),
+        };
+        let sent = self.stream.write(&self.rest).or_else(waits)?;
+        self.rest.drain(..sent);
+        self.stream.read(&mut [0; 65_536]).or_else(waits).map(|_| ())
+    }
+}
+
 /// What is done, once a turn, until the time is over.
 type Attack<'a> = Box<dyn FnMut() -> std::io::Result<()> + 'a>;
 
@@ -29,7 +53,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let text = BUILT_IN
         .replace("127.0.0.1:7001", "127.0.0.1:0")
         .replace("ack = \"journaled\"", "ack = \"sequenced\"\nmax_connections = 100")
-        + "\n[risk.firm.FRM3]\nprice_collar_bps = 0\nmax_messages_per_second = 10000\n";
+        + "\n[risk.firm.FRM3]\nmax_messages_per_second = 10000\n[risk.firm.FRM2]\n\
+           max_messages_per_second = 10000\n";
     let dir = std::env::temp_dir().join(format!("millrace-fairness-{}", std::process::id()));
     let mut config = Config::parse(&text, "bench")?;
     config.gateway.data_dir = dir.clone();
@@ -46,7 +71,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
 fn measure(arguments: &Arguments, name: &str, segment: &Segment) -> Outcome {
     let to = segment.addresses()[0];
     let mut evil = Client::login(to, "TRADE5", "secret", 0)?;
-    evil.set_nonblocking()?;
+    let queries = packet(kind::UNSEQUENCED, &account_query()).repeat(200);
+    let mut flood = Flood { stream: connect(to)?, rest: vec![] };
+    flood.send(&login_packet("TRADE4", "secret", "", 0))?;
     let mut user_ref = 0;
     let mut idle = vec![];
     let mut attack: Attack<'_> = match name {
@@ -54,13 +81,10 @@ fn measure(arguments: &Arguments, name: &str, segment: &Segment) -> Outcome {
             user_ref += 1;
             let price = Price(user_ref * 6_400 * 64 % 1_999_999_900 / 100 * 100 + 100);
             let order = NewOrder::new(user_ref, b'B', 1, "MSFT", price);
-            let _ = evil.send(&order.encode());
-            evil.drain(|_| ()).map(|_| ())
+            evil.send(&order.encode())?;
+            evil.receive(Duration::from_secs(10)).map(|_| ())
         }),
-        "account queries" => Box::new(|| {
-            let _ = evil.send_raw(&packet(kind::UNSEQUENCED, &account_query()).repeat(200));
-            evil.drain(|_| ()).map(|_| ())
-        }),
+        "account queries" => Box::new(|| flood.send(&queries)),
         "idle connections" => Box::new(|| {
             if idle.len() > 150 {
                 idle.drain(..50);
