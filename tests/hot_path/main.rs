@@ -22,8 +22,8 @@ struct Counting;
 fn count() {
     #[allow(unsafe_code, reason = "asks which thread this is")]
     // SAFETY: no arguments; cannot fail.
-    let is_main = unsafe { libc::gettid() == libc::getpid() };
-    if !is_main {
+    let thread = unsafe { libc::gettid() };
+    if thread.unsigned_abs() != std::process::id() {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
     }
 }
