@@ -129,11 +129,6 @@ pub(super) struct InlineDuty<T> {
 }
 
 impl<T: Transport + Send + 'static> Duty for InlineDuty<T> {
-    /// Where it shares a core, it runs soon after it wakes.
-    fn begin(&mut self) {
-        crate::runtime::promptness::ask_for_short_waits();
-    }
-
     #[inline]
     fn poll(&mut self) -> usize {
         let now_ns = self.risk.watch.now_ns();

@@ -37,14 +37,10 @@ impl Stack {
             self.touch(index);
         }
         std::mem::swap(&mut self.touched, &mut self.telling);
-        let share = (budget / self.telling.len().max(1)).max(READ_MIN);
         for at in 0..self.telling.len() {
             let index = self.telling[at];
             self.conns[index as usize].touched = false;
-            let mut own = share.min(budget);
-            let before = own;
-            work += self.tell(index, handler, &mut own);
-            budget -= before - own;
+            work += self.tell(index, handler, &mut budget);
         }
         self.telling.clear();
         work
