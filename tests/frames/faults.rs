@@ -1,6 +1,8 @@
 //! The real gateway and the kernel's TCP, with a spoilt wire between.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use millrace::client::{Answer, Client, NewOrder};
 use millrace::order::Price;
@@ -38,20 +40,48 @@ fn order(client: u32, n: u32) -> NewOrder {
     order
 }
 
-/// Everything that was sent comes back, in order and once.
+/// Connects until it is let in: of the SYNs of five seconds one client in a few hundred loses all.
+fn login(address: SocketAddr, user: &str, from: u64) -> Client {
+    let deadline = Instant::now() + 6 * PATIENCE;
+    loop {
+        match Client::login(address, user, "secret", from) {
+            Ok(client) => return client,
+            Err(error) if Instant::now() > deadline => panic!("{user}: {error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
+/// Everything that was sent comes back, in order and once. A session that the wire kept silent for
+/// so long that it was closed does what clients do: it asks for what it has not seen, and sends
+/// again what was not answered, which is passed over if it had arrived.
 fn trade(address: SocketAddr, number: u32, orders: u32) {
     let user = format!("U{number}");
-    let mut client = Client::login(address, &user, "secret", 1).unwrap();
-    let patience = 6 * PATIENCE;
-    let first = Answer::parse(&client.message(patience).unwrap());
-    assert!(matches!(first, Answer::SystemEvent { .. }));
+    let mut client = login(address, &user, 1);
     let (mut sent, mut answered) = (0, 0);
+    let mut begun = false;
     while answered < orders {
-        while sent < orders && sent - answered < WINDOW {
-            sent += 1;
-            client.send(&order(number, sent).encode()).unwrap();
+        let mut exchange = || {
+            while sent < orders && sent - answered < WINDOW {
+                client.send(&order(number, sent + 1).encode())?;
+                sent += 1;
+            }
+            client.message(6 * PATIENCE)
+        };
+        let message = match exchange() {
+            Ok(message) => message,
+            Err(error) if error.kind() == ErrorKind::TimedOut => panic!("{user}: {error}"),
+            Err(_) => {
+                client = login(address, &user, client.next_number);
+                sent = answered;
+                continue;
+            }
+        };
+        if !begun {
+            assert!(matches!(Answer::parse(&message), Answer::SystemEvent { .. }), "{user}");
+            begun = true;
+            continue;
         }
-        let message = client.message(patience).unwrap();
         answered += 1;
         let expected = order(number, answered);
         match Answer::parse(&message) {
