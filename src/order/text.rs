@@ -3,7 +3,7 @@
 use super::{Command, CommandKind, TEXT_BYTES};
 
 /// Text commands before the one they belong to, at most.
-pub const CARRIED_MAX: usize = 5;
+pub const CARRIED_MAX: usize = 8;
 
 /// Bytes of the longest text.
 const BYTES_MAX: usize = (CARRIED_MAX + 1) * TEXT_BYTES;

@@ -2,7 +2,7 @@
 
 use super::Floor;
 use super::common::*;
-use super::peer::time;
+use super::peer::{Peer, time};
 
 #[test]
 fn a_fix_user_and_an_ouch_user_trade_with_each_other() {
@@ -300,4 +300,70 @@ fn long_names_travel_whole() {
     fix.expect("35=3|371=11|373=5|372=D");
     fix.cancel("C2", name, '1');
     fix.expect(&format!("35=8|11=C2|41={name}|39=4"));
+}
+
+/// FIX 4.4 volume 1, "Third party message routing": hubs and brokers go by what comes back.
+#[test]
+fn whom_a_message_came_on_behalf_of_and_goes_to_comes_back_turned_round() {
+    let floor = Floor::open();
+    let mut hub = floor.fix("CLIENT1");
+    let mut other = floor.fix("CLIENT2");
+    let now = time(0);
+    let send = |hub: &mut Peer, kind: &str, header: &str, body: &str| {
+        hub.next_out += 1;
+        hub.send_as(hub.next_out - 1, kind, header, body);
+    };
+    let order =
+        |id: &str, qty: u32| format!("11={id}|21=1|55=AAPL|54=1|60={now}|38={qty}|40=2|44=99|");
+    let broker = "115=BROKER|116=DESK|144=NY|128=VENUE|129=FLOOR|145=LD|";
+    let back = "128=BROKER|129=DESK|145=NY|115=VENUE|116=FLOOR|144=LD";
+    send(&mut hub, "D", broker, &order("A1", 30));
+    hub.expect(&format!("35=8|11=A1|39=0|{back}"));
+    send(&mut hub, "D", "115=ANOTHER|", &order("B1", 5));
+    hub.expect("35=8|11=B1|39=0|128=ANOTHER|129=|115=");
+    hub.order("C1", '1', 5, "98", "");
+    hub.expect("35=8|11=C1|39=0|128=|115=");
+
+    // What becomes of an order later goes the way the order came.
+    other.order("S1", '2', 10, "99", "");
+    other.expect("35=8|11=S1|39=0|128=");
+    other.expect("35=8|11=S1|39=2|128=");
+    hub.expect(&format!("35=8|11=A1|39=1|14=10|{back}"));
+
+    // Each answer goes the way of its own request.
+    let cancel = format!("55=AAPL|54=1|60={now}|38=1|");
+    send(&mut hub, "F", "115=OPS|", &format!("11=F1|41=NONE|{cancel}"));
+    hub.expect("35=9|11=F1|128=OPS|129=");
+    send(&mut hub, "H", "115=OPS|", "11=A1|55=AAPL|54=1|");
+    hub.expect("35=8|11=A1|150=I|128=OPS|129=");
+    send(&mut hub, "D", "115=OPS|", &order("A1", 1));
+    hub.expect("35=8|11=A1|39=8|128=OPS");
+    send(&mut hub, "D", "115=OPS|", "11=X|");
+    hub.expect("35=3|373=1|128=OPS");
+    send(&mut hub, "AE", "115=OPS|", "");
+    hub.expect("35=j|128=OPS");
+    send(&mut hub, "1", "115=OPS|", "112=there|");
+    hub.expect("35=0|112=there|128=OPS");
+    send(&mut hub, "D", "115=|", &order("X", 1));
+    hub.expect("35=3|371=115|373=4");
+    send(&mut hub, "D", &format!("115={}|", "x".repeat(200)), &order("X", 1));
+    hub.expect("35=3|371=115|373=5");
+
+    // A resend and a restart say the same.
+    send(&mut hub, "2", "", "7=2|16=2|");
+    hub.any().expect(&format!("35=8|34=000000002|43=Y|11=A1|{back}"));
+    drop((hub, other));
+    let floor = floor.restart();
+    let mut hub = floor.peer("CLIENT1");
+    hub.log_on("141=Y|");
+    let mut other = floor.peer("CLIENT2");
+    other.log_on("141=Y|");
+    other.order("S2", '2', 25, "99", "");
+    other.expect("35=8|11=S2|39=0|128=");
+    other.expect("35=8|11=S2|39=1|128=");
+    other.expect("35=8|11=S2|39=2|128=");
+    hub.expect(&format!("35=8|11=A1|39=2|14=30|{back}"));
+    hub.expect("35=8|11=B1|39=2|128=ANOTHER|129=");
+    send(&mut hub, "F", "128=VENUE|", &format!("11=F2|41=C1|{cancel}"));
+    hub.expect("35=8|11=F2|41=C1|39=4|115=VENUE|128=");
 }

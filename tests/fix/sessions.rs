@@ -96,6 +96,71 @@ fn numbers_begin_again_where_both_sides_want_it() {
     peer.expect("35=8|11=A3|41=A1|39=4");
 }
 
+/// FIX 4.4 volume 2, "Using the ResetSeqNumFlag to maintain 24-hour connectivity".
+#[test]
+fn numbers_begin_again_on_a_session_that_is_up() {
+    let floor = Floor::open();
+    let mut peer = floor.fix("CLIENT1");
+    peer.enter("A1", '1', 10, "99");
+    // In the middle of a resend, of which nothing may come under the new numbers.
+    peer.send("2", "7=1|16=0|");
+    (peer.next_out, peer.next_in) = (1, 1);
+    peer.send("A", "98=0|108=30|141=Y|");
+    let mut answer = peer.any();
+    while answer.get(35) != "A" {
+        answer.expect("43=Y");
+        answer = peer.any();
+    }
+    answer.expect("34=000000001|141=Y|108=30");
+    peer.next_in = 2;
+    peer.enter("A2", '1', 10, "99");
+    peer.send("2", "7=1|16=0|");
+    peer.any().expect("35=4|34=000000001|123=Y|36=2|43=Y");
+    peer.any().expect("35=8|34=000000002|43=Y|11=A2");
+    // The order of before is still there, and the numbers hold over a restart.
+    peer.cancel("A3", "A1", '1');
+    peer.expect("35=8|11=A3|41=A1|39=4");
+    let (next_out, next_in) = (peer.next_out, peer.next_in);
+    drop(peer);
+    let floor = floor.restart();
+    let mut peer = floor.peer("CLIENT1");
+    (peer.next_out, peer.next_in) = (next_out, next_in);
+    peer.send_logon("");
+    // A Logout was said when the gateway stopped, if the connection was still there then.
+    let answer = peer.any();
+    answer.expect("35=A");
+    assert!(answer.number(34) - next_in <= 1, "{}", answer.line());
+}
+
+#[test]
+fn a_duplicate_sent_before_it_was_first_sent_ends_the_session() {
+    let floor = Floor::open();
+    let mut peer = floor.fix("CLIENT1");
+    peer.sync();
+    let later = time(60);
+    peer.send_as(2, "1", &format!("43=Y|122={later}|"), "112=x|");
+    peer.expect("35=3|371=52|373=10");
+    peer.expect("35=5");
+    peer.expect_end();
+}
+
+#[test]
+fn a_message_whose_third_field_is_not_its_type_is_passed_over() {
+    let floor = Floor::open();
+    let mut peer = floor.fix("CLIENT1");
+    let now = time(0);
+    let body = format!("34=2|35=0|49=CLIENT1|56=MILLRACE|52={now}|");
+    peer.send_raw(&frame("FIX.4.4", &body));
+    peer.sync();
+    floor.venue.wait_for("gateway.messages_garbled", 1);
+    // One without TargetCompID is told, and uses its number.
+    let body = format!("35=0|34=3|49=CLIENT1|52={now}|");
+    peer.send_raw(&frame("FIX.4.4", &body));
+    peer.expect("35=3|45=3|371=56|372=0|373=1");
+    peer.next_out = 4;
+    peer.sync();
+}
+
 #[test]
 fn what_is_wrong_with_a_message_is_told_with_its_place() {
     let floor = Floor::open();
@@ -108,7 +173,7 @@ fn what_is_wrong_with_a_message_is_told_with_its_place() {
         (format!("11=A|55=|54=1|60={now}|38=1|40=2|44=1|"), "371=55|373=4"),
         (format!("11=A|11=B|55=AAPL|54=1|60={now}|38=1|40=2|44=1|"), "371=11|373=13"),
         (format!("11=A|55=AAPL|54=1|60={now}|38=1|40=2|44=1|112=x|"), "371=112|373=2"),
-        (format!("11=A|55=AAPL|54=1|60={now}|38=1|40=2|44=1|4999=x|"), "371=4999|373=3"),
+        (format!("11=A|55=AAPL|54=1|60={now}|38=1|40=2|44=1|4999=x|"), "371=4999|373=0"),
         (format!("11=A|55=AAPL|54=1|60={now}|38=1|40=2|44=1|78=2|79=X|80=1|"), "371=78|373=16"),
     ] {
         let number = peer.next_out;

@@ -8,7 +8,9 @@ use super::super::symbols::Names;
 use super::Ends;
 use super::outbound::{Said, Voice};
 use super::reasons::{business_text, session_reject_text};
+use super::route::RouteId;
 use super::say::Say;
+use super::text::divide;
 
 /// The head of each message type.
 pub(super) struct Heads {
@@ -51,16 +53,20 @@ impl Voice {
             return self.carried.take(&event.command);
         }
         let mut carried = std::mem::take(&mut self.carried);
-        let say = Say::read(&event.command, carried.of(&event.command));
+        let (words, route) = divide(carried.of(&event.command));
+        let say = Say::read(&event.command, words);
+        let route = self.routes.keep(route);
         match say {
             Say::Heard => {}
-            Say::Status { order, words } => self.order_status(event, order, words, names, out),
-            say => self.admin(event, say, out),
+            Say::Status { order, words } => {
+                self.order_status(event, order, words, route, names, out);
+            }
+            say => self.admin(event, say, route, out),
         }
         self.carried = carried;
     }
 
-    fn admin(&mut self, event: &Event, say: Say<'_>, out: &mut Vec<u8>) {
+    fn admin(&mut self, event: &Event, say: Say<'_>, route: RouteId, out: &mut Vec<u8>) {
         if let Say::LogOn { reset: true, .. } = say {
             self.before = self.told;
         }
@@ -76,6 +82,7 @@ impl Voice {
             _ => &self.heads.heartbeat,
         };
         let mut writer = Writer::new(out, head, number, &time);
+        writer.raw(self.routes.get(route));
         match say {
             Say::LogOn { heartbeat_s, reset } => {
                 self.said = Some(Said::LogOn);

@@ -13,6 +13,7 @@ use crate::wire::soupbin::pad;
 use super::super::terms::{Sender, check_combination};
 use super::order::{Kind, Order};
 use super::outbound::Voice;
+use super::route::{Route, RouteId};
 use super::say::Say;
 use super::text::{Parts, Words};
 use super::{ACCOUNT_MAX, CL_ORD_ID_MAX, ECHO_MAX};
@@ -41,7 +42,11 @@ pub fn translate(
     command: &mut Command,
     words: &mut Words,
 ) -> Asked {
-    let request = Request { message, from, now_ns };
+    let route = match Route::of(message) {
+        Ok(route) => route,
+        Err(refused) => return Asked::Refused(refused),
+    };
+    let request = Request { message, from, now_ns, route: voice.routes.keep(route.get()) };
     words.clear();
     let done = match message.msg_type() {
         msg_type::NEW_ORDER_SINGLE => request.enter(voice, command, words),
@@ -52,6 +57,7 @@ pub fn translate(
         // A BusinessMessageReject: there is nobody to tell.
         _ => Ok(Asked::Nothing),
     };
+    words.add_route(&route);
     done.unwrap_or_else(Asked::Refused)
 }
 
@@ -59,6 +65,8 @@ struct Request<'a> {
     message: &'a Message<'a>,
     from: &'a Sender<'a>,
     now_ns: UnixNanos,
+    /// The way back.
+    route: RouteId,
 }
 
 impl<'a> Request<'a> {
@@ -71,7 +79,7 @@ impl<'a> Request<'a> {
     #[inline]
     fn echo(&self, tag: u32, most: usize) -> Result<&'a [u8], Refused> {
         let text = self.text(tag);
-        let fits = text.len() <= most && !text.contains(&0);
+        let fits = text.len() <= most && text.iter().all(|byte| *byte >= b' ');
         if fits { Ok(text) } else { Err(Refused { tag, reason: Reason::Incorrect }) }
     }
 
@@ -105,7 +113,7 @@ impl<'a> Request<'a> {
     /// Has the ledger know the request's name before anything became of it.
     #[inline]
     fn note(&self, voice: &mut Voice, command: &Command, number: u32, words: &Words) {
-        let order = Order::asked(command, &Parts(words.get()), self.now_ns);
+        let order = Order::asked(command, &Parts(words.get()), self.route, self.now_ns);
         voice.orders.put(number, order, command.verdict != Reject::DuplicateClOrdId);
     }
 

@@ -11,6 +11,7 @@ mod order;
 mod outbound;
 mod reasons;
 mod resend;
+mod route;
 mod say;
 mod session;
 mod text;

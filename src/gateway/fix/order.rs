@@ -5,6 +5,7 @@ use crate::order::{
 };
 
 use super::super::ledger::Entry;
+use super::route::RouteId;
 use super::text::Parts;
 use super::{ACCOUNT_MAX, CL_ORD_ID_MAX};
 
@@ -87,6 +88,8 @@ pub struct Order {
     pub min_qty: u32,
     /// MaxFloor.
     pub max_floor: u32,
+    /// The way back of the message that named it.
+    pub route: RouteId,
     /// What was paid for `cum`, in 1/10000.
     pub notional: u64,
     /// OrderID: the book's first reference for it.
@@ -119,6 +122,7 @@ impl Entry for Order {
             leaves: 0,
             min_qty: 0,
             max_floor: 0,
+            route: RouteId::default(),
             notional: 0,
             order_id: 0,
             day: 0,
@@ -138,7 +142,7 @@ pub fn day_of(time_ns: u64) -> u32 {
 
 impl Order {
     /// What a command asks for, before anything became of it.
-    pub fn asked(command: &Command, parts: &Parts<'_>, time_ns: u64) -> Order {
+    pub fn asked(command: &Command, parts: &Parts<'_>, route: RouteId, time_ns: u64) -> Order {
         let is_order = matches!(command.kind, CommandKind::Enter | CommandKind::Replace);
         Order {
             name: Short::new(parts.cl_ord_id()),
@@ -154,6 +158,7 @@ impl Order {
             min_qty: command.min_qty,
             max_floor: command.max_floor,
             day: day_of(time_ns),
+            route,
             ..Order::empty()
         }
     }

@@ -15,7 +15,8 @@ use super::super::symbols::Names;
 use super::admin::Heads;
 use super::order::{Kind, Order, Short, TERMS_MAX, day_of, status};
 use super::reasons::{cancel_text, cxl_rej_reason, ord_rej_reason, reject_text};
-use super::text::Parts;
+use super::route::{RouteId, Routes};
+use super::text::{Parts, divide};
 use super::{CL_ORD_ID_MAX, Ends};
 
 /// ExecType (150), where it is not an OrdStatus.
@@ -34,6 +35,14 @@ pub enum Said {
     LogOut,
 }
 
+/// What an ExecutionReport answers.
+struct Request<'a> {
+    /// A ClOrdID of the request's own, which puts the order's into OrigClOrdID.
+    name: Option<&'a [u8]>,
+    /// The way back.
+    route: RouteId,
+}
+
 /// Everything a user's FIX session is told comes from here, in the order of the events, live and
 /// when the journal is replayed alike.
 pub struct Voice {
@@ -43,6 +52,8 @@ pub struct Voice {
     pub(super) carried: CarriedText,
     /// The orders of the user.
     pub orders: Ledger<Order>,
+    /// Whom answers go back to beyond the user.
+    pub routes: Routes,
     /// Messages so far, resets notwithstanding.
     pub(super) told: u64,
     /// How many of them were there before MsgSeqNum 1.
@@ -65,6 +76,7 @@ impl Voice {
             times: Timestamps::default(),
             carried: CarriedText::default(),
             orders: Ledger::new(),
+            routes: Routes::default(),
             told: 0,
             before: 0,
             next_in: 1,
@@ -154,8 +166,9 @@ impl Voice {
         if number <= self.orders.last() {
             return;
         }
-        let parts = Parts(self.carried.of(command));
-        let order = Order::asked(command, &parts, command.time_ns);
+        let (parts, route) = divide(self.carried.of(command));
+        let route = self.routes.keep(route);
+        let order = Order::asked(command, &parts, route, command.time_ns);
         let found = command.verdict != Reject::DuplicateClOrdId;
         self.orders.put(number, order, found);
     }
@@ -217,9 +230,10 @@ impl Voice {
         let asked = event.whole && event.command.kind == CommandKind::Cancel;
         if asked && ended {
             self.remember(&event.command, event.command.orig_user_ref.0);
-            let name = Parts(self.carried.of(&event.command)).cl_ord_id();
-            let name = Short::<CL_ORD_ID_MAX>::new(name);
-            return self.report_as(event, number, Some(name.get()), end, names, out, |_, _| {});
+            let (parts, route) = divide(self.carried.of(&event.command));
+            let name = Short::<CL_ORD_ID_MAX>::new(parts.cl_ord_id());
+            let request = Request { name: Some(name.get()), route: self.routes.keep(route) };
+            return self.report_as(event, number, request, end, names, out, |_, _| {});
         }
         let text = cancel_text(event);
         if ended {
@@ -245,17 +259,18 @@ impl Voice {
         out: &mut Vec<u8>,
         more: impl FnOnce(&mut Writer<'_>, &Event),
     ) {
-        self.report_as(event, number, None, exec_type, names, out, more);
+        let route = self.orders.get(number).map_or(RouteId::default(), |order| order.route);
+        let request = Request { name: None, route };
+        self.report_as(event, number, request, exec_type, names, out, more);
     }
 
-    /// An ExecutionReport of an order as it stands; a ClOrdID of a request's own puts the order's
-    /// into OrigClOrdID.
+    /// An ExecutionReport of an order as it stands, on behalf of a request.
     #[allow(clippy::too_many_arguments, reason = "all of one message")]
     fn report_as(
         &mut self,
         event: &Event,
         number: u32,
-        request: Option<&[u8]>,
+        request: Request<'_>,
         exec_type: u8,
         names: &Names,
         out: &mut Vec<u8>,
@@ -265,8 +280,8 @@ impl Voice {
         let time = *self.times.text(event.time_ns());
         let Some(order) = self.orders.get_mut(number) else { return };
         let mut writer = Writer::new(out, &self.heads.report, msg_seq_num, &time);
-        writer.number(b"37=", order.order_id);
-        match request {
+        writer.raw(self.routes.get(request.route)).number(b"37=", order.order_id);
+        match request.name {
             Some(name) => {
                 writer.bytes(b"11=", name).bytes(b"41=", order.name.get());
             }
@@ -311,9 +326,10 @@ impl Voice {
         self.remember(command, command.user_ref.0);
         let (msg_seq_num, exec_id) = self.next();
         let time = *self.times.text(event.time_ns());
-        let parts = Parts(self.carried.of(command));
+        let (parts, route) = divide(self.carried.of(command));
+        let route = self.routes.keep(route);
         let mut writer = Writer::new(out, &self.heads.report, msg_seq_num, &time);
-        writer.bytes(b"37=", b"NONE").bytes(b"11=", parts.cl_ord_id());
+        writer.raw(self.routes.get(route)).bytes(b"37=", b"NONE").bytes(b"11=", parts.cl_ord_id());
         writer.text_and_number(b"17=", self.exec_head.get(), exec_id);
         put_transaction(&mut writer, self.ends.version, status::REJECTED);
         writer.character(b"150=", status::REJECTED).character(b"39=", status::REJECTED);
@@ -355,7 +371,8 @@ impl Voice {
         }
         let (msg_seq_num, _) = self.next();
         let time = *self.times.text(event.time_ns());
-        let parts = Parts(self.carried.of(command));
+        let (parts, route) = divide(self.carried.of(command));
+        let route = self.routes.keep(route);
         let order = self.orders.get(of).filter(|order| order.told && order.kind == Kind::Order);
         let why = match why {
             Reject::ReplaceNotAllowed if order.is_none_or(|order| !order.is_live()) => {
@@ -364,6 +381,7 @@ impl Voice {
             why => why,
         };
         let mut writer = Writer::new(out, &self.heads.cancel_reject, msg_seq_num, &time);
+        writer.raw(self.routes.get(route));
         match order {
             Some(order) => writer.number(b"37=", order.order_id),
             None => writer.bytes(b"37=", b"NONE"),
@@ -396,8 +414,10 @@ impl Voice {
         let affected = affected.count();
         let (msg_seq_num, id) = self.next();
         let time = *self.times.text(event.time_ns());
-        let parts = Parts(self.carried.of(command));
+        let (parts, route) = divide(self.carried.of(command));
+        let route = self.routes.keep(route);
         let mut writer = Writer::new(out, &self.heads.mass_report, msg_seq_num, &time);
+        writer.raw(self.routes.get(route));
         writer.bytes(b"11=", parts.cl_ord_id()).number(b"37=", id);
         writer.bytes(b"530=", parts.get(1));
         if command.verdict == Reject::None {
@@ -427,21 +447,32 @@ impl Voice {
         event: &Event,
         number: u32,
         words: Parts<'_>,
+        route: RouteId,
         names: &Names,
         out: &mut Vec<u8>,
     ) {
         let fix44 = self.ends.version == Version::Fix44;
         let known = self.orders.get(number).filter(|o| o.kind == Kind::Order && o.order_id > 0);
         if known.is_some() {
-            return self.report(event, number, exec::STATUS, names, out, |writer, _| {
-                if fix44 && !words.get(1).is_empty() {
-                    writer.bytes(b"790=", words.get(1));
-                }
-            });
+            let request = Request { name: None, route };
+            return self.report_as(
+                event,
+                number,
+                request,
+                exec::STATUS,
+                names,
+                out,
+                |writer, _| {
+                    if fix44 && !words.get(1).is_empty() {
+                        writer.bytes(b"790=", words.get(1));
+                    }
+                },
+            );
         }
         let (msg_seq_num, exec_id) = self.next();
         let time = *self.times.text(event.time_ns());
         let mut writer = Writer::new(out, &self.heads.report, msg_seq_num, &time);
+        writer.raw(self.routes.get(route));
         writer.bytes(b"37=", b"NONE").bytes(b"11=", words.cl_ord_id());
         writer.text_and_number(b"17=", self.exec_head.get(), exec_id);
         put_transaction(&mut writer, self.ends.version, exec::STATUS);

@@ -33,12 +33,23 @@ pub struct Resend {
     asked: bool,
     /// Asked for meanwhile: once more from this place.
     again: Option<u64>,
+    /// Numbers begin again: what is not sent yet is not wanted.
+    cut: bool,
     packet: Vec<u8>,
 }
 
 impl Resend {
+    /// Ends after what is on its way.
+    pub fn cut(&mut self) {
+        self.cut = true;
+        (self.until, self.gap, self.again) = (self.next, None, None);
+    }
+
     /// Takes the message of the next place.
     fn take(&mut self, bytes: &[u8], scanner: &mut Scanner, voice: &mut Voice, now_ns: UnixNanos) {
+        if self.cut {
+            return;
+        }
         let number = voice.number(self.next);
         self.next += 1;
         let Scan::Message(_) = scanner.scan(bytes) else {
@@ -85,6 +96,10 @@ impl State {
     pub(super) fn begin_resend(&mut self, id: ConnId, user: UserId, from: u64, to: Option<u64>) {
         let Some(out) = self.users[user.index()].out.as_mut() else { return };
         let held = out.stream.held_number();
+        if out.progress.begins_again {
+            // Nothing was said yet under the new numbers.
+            return;
+        }
         let Some(voice) = out.voice.fix() else { return };
         let first = voice.place(from.max(1));
         let until = to.map_or(held, |to| voice.place(to.saturating_add(1))).min(held);
@@ -152,7 +167,8 @@ impl State {
             }
             resend.ready.clear();
             resend.sent = 0;
-            if resend.next >= resend.until && resend.gap.is_none() {
+            let waits = resend.cut && resend.asked;
+            if resend.next >= resend.until && resend.gap.is_none() && !waits {
                 if let Some(from) = resend.again.take() {
                     resend.next = from;
                     continue;

@@ -98,8 +98,9 @@ impl<'a> Say<'a> {
         }
     }
 
-    /// Reads it back; `text` is the command's whole text.
-    pub fn read(command: &Command, text: &'a [u8]) -> Say<'a> {
+    /// Reads it back from a command and the parts of its text.
+    pub fn read(command: &Command, parts: Parts<'a>) -> Say<'a> {
+        let Parts(text) = parts;
         let [a, b, c] = [command.min_qty, command.max_floor, command.expire_s];
         match command.qty {
             1 => Say::LogOn { heartbeat_s: a, reset: b != 0 },
@@ -109,7 +110,7 @@ impl<'a> Say<'a> {
             5 => Say::ResendRequest(a),
             6 => Say::Reject { number: a, tag: b, reason: c, msg_type: text },
             7 => Say::BusinessReject { number: a, reason: c, msg_type: text },
-            8 => Say::Status { order: command.user_ref.0, words: Parts(text) },
+            8 => Say::Status { order: command.user_ref.0, words: parts },
             _ => Say::Heard,
         }
     }
@@ -139,7 +140,7 @@ mod tests {
             say.write(&mut command, &mut words);
             carry(words.get(), &mut command, |_| panic!("it is short"));
             let mut carried = crate::order::CarriedText::default();
-            assert_eq!(Say::read(&command, carried.of(&command)), say);
+            assert_eq!(Say::read(&command, Parts(carried.of(&command))), say);
         }
     }
 }

@@ -22,6 +22,7 @@ use super::Ends;
 use super::inbound::{Asked, translate};
 use super::outbound::Said;
 use super::resend::Resend;
+use super::route::Route;
 use super::say::Say;
 
 /// How long a peer may take nothing of what it asked to be sent again.
@@ -94,6 +95,8 @@ pub struct Progress {
     /// Logons and Logouts under way, which an earlier connection may have asked for.
     pub logons: u32,
     pub logouts: u32,
+    /// A Logon is under way with which this side's numbers begin at 1.
+    pub begins_again: bool,
 }
 
 impl State {
@@ -181,6 +184,15 @@ impl State {
         for action in actions.iter() {
             match action {
                 Action::Application => told |= self.application(user, message, next_in),
+                Action::BeginAgain { heartbeat_s } => {
+                    if let Some(resend) =
+                        self.conn_mut(id).and_then(|conn| conn.fix()?.resend.as_mut())
+                    {
+                        resend.cut();
+                    }
+                    self.say(user, Say::LogOn { heartbeat_s, reset: true }, next_in);
+                    told = true;
+                }
                 Action::Resend { from, to } => self.begin_resend(id, user, from, to),
                 Action::Close => {
                     if !told && next_in != before {
@@ -299,7 +311,7 @@ impl State {
         if !may_name_another(message, voice.orders.last(), *order_names_max) {
             let number = message.get(tag::MSG_SEQ_NUM).and_then(number).unwrap_or(0) as u32;
             let say = Say::BusinessReject { number, reason: 4, msg_type: message.msg_type() };
-            self.say(user, say, next_in);
+            self.say_back(user, message, say, next_in);
             return true;
         }
         let mut command = Command::new(CommandKind::Session, user, of.setup.firm);
@@ -334,20 +346,20 @@ impl State {
                 let refused = Refused { tag: tag::TEST_REQ_ID, reason };
                 return self.answer(user, message, Action::Reject(refused), next_in);
             }
-            Action::Heartbeat(id) => self.say(user, Say::Heartbeat(id), next_in),
+            Action::Heartbeat(id) => self.say_back(user, message, Say::Heartbeat(id), next_in),
             Action::TestRequest => self.say(user, Say::TestRequest, next_in),
             Action::RequestResend(from) => {
                 self.say(user, Say::ResendRequest(from as u32), next_in);
             }
             Action::Unsupported => {
                 let say = Say::BusinessReject { number: ref_number, reason: 3, msg_type };
-                self.say(user, say, next_in);
+                self.say_back(user, message, say, next_in);
             }
             Action::Reject(Refused { tag, reason }) => {
                 self.counters.messages_malformed.add(1);
                 let reason = reason as u32;
                 let say = Say::Reject { number: ref_number, tag, reason, msg_type };
-                self.say(user, say, next_in);
+                self.say_back(user, message, say, next_in);
             }
             Action::LogOut(farewell) => self.log_out(user, farewell, next_in),
             _ => return false,
@@ -367,14 +379,25 @@ impl State {
         self.say(user, Say::LogOut(text.as_bytes()), next_in);
     }
 
+    /// Answers a message, the way it came.
+    fn say_back(&mut self, user: UserId, message: &Message<'_>, say: Say<'_>, next_in: u64) {
+        let route = Route::of(message).unwrap_or(Route::NONE);
+        self.say_to(user, say, &route, next_in);
+    }
+
     /// Sequences something the session says.
     pub(in crate::gateway) fn say(&mut self, user: UserId, say: Say<'_>, next_in: u64) {
+        self.say_to(user, say, &Route::NONE, next_in);
+    }
+
+    fn say_to(&mut self, user: UserId, say: Say<'_>, route: &Route, next_in: u64) {
         let firm = self.users[user.index()].setup.firm;
         let State { users, commands, words, .. } = self;
         let Some(out) = users[user.index()].out.as_mut() else { return };
         let mut command = Command::new(CommandKind::Session, user, firm);
         command.number_in = next_in as u32;
         say.write(&mut command, words);
+        words.add_route(route);
         carry(words.get(), &mut command, |part| {
             commands.stage(part);
         });
@@ -383,7 +406,10 @@ impl State {
         }
         out.progress.next_in = next_in;
         match say {
-            Say::LogOn { .. } => out.progress.logons += 1,
+            Say::LogOn { reset, .. } => {
+                out.progress.logons += 1;
+                out.progress.begins_again |= reset;
+            }
             Say::LogOut(_) => out.progress.logouts += 1,
             _ => {}
         }
@@ -415,6 +441,7 @@ impl State {
         // One that was there when the gateway began is awaited by nobody.
         let Some(left) = awaited.checked_sub(1) else { return };
         *awaited = left;
+        out.progress.begins_again &= left > 0 || said == Said::LogOut;
         let Some(id) = of.conn.filter(|_| left == 0) else { return };
         let Some(conn) = self.conn_mut(id) else { return };
         let begins = conn.source == Source::Nothing;
@@ -554,7 +581,7 @@ fn tell_refused(record: &Record) {
 }
 
 fn tell_garbled(record: &Record) {
-    let reasons = ["BeginString", "BodyLength", "CheckSum", "too many fields"];
+    let reasons = ["BeginString", "BodyLength", "CheckSum", "too many fields", "MsgType"];
     let [connection, reason, bytes, _] = record.numbers;
     let reason = reasons[reason as usize];
     tracing::warn!(connection, reason, bytes, "passed over garbled FIX");

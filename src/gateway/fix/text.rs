@@ -1,9 +1,15 @@
 //! The client's words as a command carries them: parts with SOH between, as on the wire.
 
+use super::route::{ROUTE_MAX, Route};
+use crate::order::{CARRIED_MAX, TEXT_BYTES};
 use crate::wire::fix::SOH;
 
 /// Room for every part of one message.
 const BYTES_MAX: usize = 220;
+/// Stands before a route. What comes back holds no control characters.
+const ROUTE: u8 = 2;
+
+const _: () = assert!(BYTES_MAX + 1 + ROUTE_MAX <= (CARRIED_MAX + 1) * TEXT_BYTES);
 
 /// Parts being put together.
 #[derive(Default)]
@@ -15,7 +21,7 @@ pub struct Words {
 impl Words {
     /// With room that is used again for every message.
     pub fn new() -> Words {
-        Words { bytes: Vec::with_capacity(BYTES_MAX), begun: false }
+        Words { bytes: Vec::with_capacity(BYTES_MAX + 1 + ROUTE_MAX), begun: false }
     }
 
     /// Starts over.
@@ -38,6 +44,25 @@ impl Words {
     pub fn get(&self) -> &[u8] {
         let used = self.bytes.iter().rposition(|byte| *byte != SOH).map_or(0, |at| at + 1);
         &self.bytes[..used]
+    }
+
+    /// Adds the way back of the message, behind the last part.
+    #[inline]
+    pub fn add_route(&mut self, route: &Route) {
+        if !route.get().is_empty() {
+            let used = self.get().len();
+            self.bytes.truncate(used);
+            self.bytes.push(ROUTE);
+            self.bytes.extend_from_slice(route.get());
+        }
+    }
+}
+
+/// The parts of a command's text, and the way back behind them.
+pub fn divide(text: &[u8]) -> (Parts<'_>, &[u8]) {
+    match text.iter().position(|byte| *byte == ROUTE) {
+        Some(at) => (Parts(&text[..at]), &text[at + 1..]),
+        None => (Parts(text), &[]),
     }
 }
 
@@ -71,6 +96,8 @@ mod tests {
             [parts.get(0), parts.get(1), parts.get(2), parts.get(3)],
             [&b"ID"[..], b"", b"AAPL", b""]
         );
+        words.add_route(&Route::NONE);
+        assert_eq!(divide(words.get()).1, b"");
         words.clear();
         words.push(b"").push(b"x");
         assert_eq!(Parts(words.get()).get(1), b"x");

@@ -86,6 +86,11 @@ pub enum Farewell {
 pub enum Action<'a> {
     /// Check who that is, and call [`Session::accept`] or close.
     LogOn(Logon<'a>),
+    /// Numbers begin at 1 again on both sides: answer with a Logon that has ResetSeqNumFlag.
+    BeginAgain {
+        /// HeartBtInt in seconds.
+        heartbeat_s: u32,
+    },
     /// An application message in its place. It holds what its type must and may.
     Application,
     /// An application message of a type that is not understood: BusinessMessageReject, reason 3.
@@ -299,20 +304,10 @@ impl Session {
             }));
             return self.end(Farewell::SendingTime, actions);
         }
-        let of = |tag| message.get(tag).and_then(number);
-        let heartbeat_s = of(tag::HEART_BT_INT).unwrap_or(u64::MAX);
-        let number = of(tag::MSG_SEQ_NUM).unwrap_or(0);
-        let reset = message.get(tag::RESET_SEQ_NUM_FLAG).and_then(boolean).unwrap_or(false);
-        let bad = match () {
-            () if of(tag::ENCRYPT_METHOD) != Some(0) => "EncryptMethod (98) has to be 0",
-            () if heartbeat_s > HEARTBEAT_MAX_S => "HeartBtInt (108) has to be 0 to 3600",
-            () if number == 0 => "MsgSeqNum (34) begins with 1",
-            () if reset && number != 1 => "with ResetSeqNumFlag (141) MsgSeqNum (34) has to be 1",
-            () => "",
+        let Terms { number, reset, heartbeat_s } = match Terms::of(message) {
+            Ok(terms) => terms,
+            Err(bad) => return self.end(Farewell::BadLogon(bad), actions),
         };
-        if !bad.is_empty() {
-            return self.end(Farewell::BadLogon(bad), actions);
-        }
         self.phase = Phase::LoggingOn;
         actions.push(Action::LogOn(Logon {
             sender: text(tag::SENDER_COMP_ID),
@@ -339,9 +334,12 @@ impl Session {
         let Some(number) = message.get(tag::MSG_SEQ_NUM).and_then(number) else {
             return self.end(Farewell::NoNumber, actions);
         };
-        let text = |tag| message.get(tag).unwrap_or(b"");
+        // One that is missing or empty is the dictionary's to tell.
+        let is_other = |(tag, id): &(u32, &[u8])| {
+            message.get(*tag).is_some_and(|text| !text.is_empty() && text != *id)
+        };
         let comp_ids = [(tag::SENDER_COMP_ID, ends.peer), (tag::TARGET_COMP_ID, ends.own)];
-        if let Some((tag, _)) = comp_ids.into_iter().find(|(tag, id)| text(*tag) != *id) {
+        if let Some((tag, _)) = comp_ids.into_iter().find(is_other) {
             actions.push(Action::Reject(Refused { tag, reason: Reason::CompId }));
             self.took(number);
             return self.end(Farewell::CompId, actions);
@@ -358,6 +356,14 @@ impl Session {
             return self.reset(message, ends.version, actions);
         }
         let duplicate = message.get(tag::POSS_DUP_FLAG).and_then(boolean).unwrap_or(false);
+        let begins_again = kind == msg_type::LOGON && number == 1 && asks_for_reset(message);
+        if begins_again
+            && !duplicate
+            && self.phase == Phase::Active
+            && dictionary::check(ends.version, message).is_ok()
+        {
+            return self.begin_again(message, actions);
+        }
         if number < self.next_in {
             return self.too_low(message, number, duplicate, actions);
         }
@@ -366,7 +372,7 @@ impl Session {
         }
         self.took(number);
         if duplicate && let Some(refused) = bad_origin(message) {
-            return actions.push(Action::Reject(refused));
+            return self.refuse_origin(refused, actions);
         }
         if let Err(refused) = dictionary::check(ends.version, message) {
             let unsupported = refused.reason == Reason::MsgType && is_known_type(kind);
@@ -406,13 +412,13 @@ impl Session {
             }
             msg_type::LOGOUT => self.goodbye(actions),
             msg_type::LOGON => {
-                // In a session that runs it can only mean to begin the numbers again.
-                let reset = message.get(tag::RESET_SEQ_NUM_FLAG).and_then(boolean);
-                if reset != Some(true) {
+                // In a session that runs it can only mean to begin the numbers again, with 1.
+                if !asks_for_reset(message) {
                     let refused = Refused { tag: tag::MSG_TYPE, reason: Reason::MsgType };
                     return actions.push(Action::Reject(refused));
                 }
-                self.end(Farewell::BadLogon("reset sequence numbers at a Logon only"), actions);
+                let why = "with ResetSeqNumFlag (141) MsgSeqNum (34) has to be 1";
+                self.end(Farewell::BadLogon(why), actions);
             }
             _ if self.phase == Phase::Active => actions.push(Action::Application),
             _ => {}
@@ -465,7 +471,15 @@ impl Session {
         }
         // It was handled when it came first.
         if let Some(refused) = bad_origin(message) {
-            actions.push(Action::Reject(refused));
+            self.refuse_origin(refused, actions);
+        }
+    }
+
+    /// A time that cannot be ends the session, a missing one does not (test cases 2.f and 2.g).
+    fn refuse_origin(&mut self, refused: Refused, actions: &mut Actions<'_>) {
+        actions.push(Action::Reject(refused));
+        if refused.reason == Reason::SendingTime {
+            self.end(Farewell::SendingTime, actions);
         }
     }
 
@@ -496,6 +510,18 @@ impl Session {
         }
     }
 
+    /// A Logon with ResetSeqNumFlag on a session that is up, as those that never end begin a day.
+    fn begin_again<'a>(&mut self, message: &Message<'a>, actions: &mut Actions<'a>) {
+        match Terms::of(message) {
+            Ok(Terms { heartbeat_s, .. }) => {
+                self.heartbeat_ns = heartbeat_s * NANOS_PER_SEC;
+                (self.next_in, self.requested_until) = (2, 0);
+                actions.push(Action::BeginAgain { heartbeat_s: heartbeat_s as u32 });
+            }
+            Err(bad) => self.end(Farewell::BadLogon(bad), actions),
+        }
+    }
+
     fn end(&mut self, why: Farewell, actions: &mut Actions<'_>) {
         actions.push(Action::LogOut(why));
         self.end_silently(actions);
@@ -505,6 +531,35 @@ impl Session {
         actions.push(Action::Close);
         self.phase = Phase::Ended;
     }
+}
+
+/// What a Logon says of the session.
+struct Terms {
+    number: u64,
+    reset: bool,
+    heartbeat_s: u64,
+}
+
+impl Terms {
+    fn of(message: &Message<'_>) -> Result<Terms, &'static str> {
+        let of = |tag| message.get(tag).and_then(number);
+        let heartbeat_s = of(tag::HEART_BT_INT).unwrap_or(u64::MAX);
+        let number = of(tag::MSG_SEQ_NUM).unwrap_or(0);
+        let reset = asks_for_reset(message);
+        match () {
+            () if of(tag::ENCRYPT_METHOD) != Some(0) => Err("EncryptMethod (98) has to be 0"),
+            () if heartbeat_s > HEARTBEAT_MAX_S => Err("HeartBtInt (108) has to be 0 to 3600"),
+            () if number == 0 => Err("MsgSeqNum (34) begins with 1"),
+            () if reset && number != 1 => {
+                Err("with ResetSeqNumFlag (141) MsgSeqNum (34) has to be 1")
+            }
+            () => Ok(Terms { number, reset, heartbeat_s }),
+        }
+    }
+}
+
+fn asks_for_reset(message: &Message<'_>) -> bool {
+    message.get(tag::RESET_SEQ_NUM_FLAG).and_then(boolean).unwrap_or(false)
 }
 
 /// Whether SendingTime is near this clock. One that cannot be read is the dictionary's to tell.

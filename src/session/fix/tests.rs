@@ -2,7 +2,7 @@
 //! level test cases"), for the acceptor's side.
 
 use super::*;
-use crate::wire::fix::scan::{Scan, Scanner, checksum};
+use crate::wire::fix::scan::{Garbled, Scan, Scanner, checksum};
 use crate::wire::fix::value::Timestamps;
 
 const NOW_NS: UnixNanos = 1_782_907_445_000_000_000;
@@ -86,6 +86,7 @@ fn tell(action: &Action<'_>) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match action {
         Action::LogOn(logon) => format!("logon {}", logon.number),
+        Action::BeginAgain { heartbeat_s } => format!("begin again {heartbeat_s}"),
         Action::Application => "application".to_owned(),
         Action::Unsupported => "unsupported".to_owned(),
         Action::Reject(refused) => format!("reject {} {}", refused.tag, refused.reason as u8),
@@ -195,7 +196,13 @@ fn case_2f_2g_a_duplicate_has_to_say_when_it_was_sent_first() {
     test.get("D", 2, ORDER);
     assert_eq!(test.get("D", 2, &format!("43=Y|{ORDER}")), ["reject 122 1"]);
     let later = time(NOW_NS + SECOND);
-    assert_eq!(test.get("D", 2, &format!("43=Y|122={later}|{ORDER}")), ["reject 52 10"]);
+    let said = test.get("D", 2, &format!("43=Y|122={later}|{ORDER}"));
+    assert_eq!(said, ["reject 52 10", "logout SendingTime", "close"]);
+    // The same in its place: its number is used.
+    let mut test = Test::active();
+    let said = test.get("D", 2, &format!("43=Y|122={later}|{ORDER}"));
+    assert_eq!(said, ["reject 52 10", "logout SendingTime", "close"]);
+    assert_eq!(test.session.next_in(), 3);
 }
 
 #[test]
@@ -254,10 +261,55 @@ fn case_2r_a_type_that_is_not_supported_gets_a_business_reject() {
 
 #[test]
 fn case_2t_the_first_three_fields_come_first() {
-    let mut test = Test::active();
     let sent = time(NOW_NS);
-    let body = format!("49=CLIENT1|35=0|56=MILLRACE|34=2|52={sent}|");
-    assert_eq!(test.raw(&frame("FIX.4.4", &body)), ["reject 35 11"]);
+    for body in ["49=CLIENT1|35=0|56=MILLRACE|34=2|", "34=2|35=0|49=CLIENT1|56=MILLRACE|"] {
+        let bytes = frame("FIX.4.4", &format!("{body}52={sent}|"));
+        let garbled = Scan::Garbled(Garbled::MsgType, bytes.len());
+        assert_eq!(Scanner::new().scan(&bytes), garbled, "{body}: no number is used");
+    }
+}
+
+#[test]
+fn case_14b_14d_a_field_of_the_header_that_is_missing_or_empty_is_told() {
+    let sent = time(NOW_NS);
+    let whole = format!("35=0|49=CLIENT1|56=MILLRACE|34=2|52={sent}|");
+    for (field, tag) in [("49=CLIENT1|", 49), ("56=MILLRACE|", 56), (&*format!("52={sent}|"), 52)] {
+        let mut test = Test::active();
+        let without = frame("FIX.4.4", &whole.replace(field, ""));
+        assert_eq!(test.raw(&without), [format!("reject {tag} 1")]);
+        let empty = whole.replace(field, &format!("{tag}=|")).replace("34=2", "34=3");
+        assert_eq!(test.raw(&frame("FIX.4.4", &empty)), [format!("reject {tag} 4")]);
+        assert_eq!(test.session.next_in(), 4, "the session goes on");
+    }
+}
+
+#[test]
+fn case_14a_a_tag_of_no_version_is_no_tag() {
+    let mut test = Test::active();
+    assert_eq!(test.get("D", 2, &format!("{ORDER}999=x|")), ["reject 999 0"]);
+    assert_eq!(test.get("D", 3, &format!("{ORDER}109=x|")), ["reject 109 3"], "it is 4.2's");
+}
+
+/// "Using the ResetSeqNumFlag to maintain 24-hour connectivity".
+#[test]
+fn a_logon_with_reset_on_a_session_that_is_up_begins_the_numbers_again() {
+    let mut test = Test::active();
+    test.get("0", 2, "");
+    assert_eq!(test.get("0", 9, ""), ["request from 3"]);
+    assert_eq!(test.get("A", 1, "98=0|108=20|141=Y|"), ["begin again 20"]);
+    assert_eq!((test.session.phase(), test.session.next_in()), (Phase::Active, 2));
+    assert_eq!(test.get("0", 4, ""), ["request from 2"], "what was asked for before is forgotten");
+    assert_eq!(test.pass(24), Some("test request".to_owned()), "with the interval it names");
+    // Not by chance: neither a duplicate nor another number.
+    let mut test = Test::active();
+    let said = test.get("A", 2, "98=0|108=30|141=Y|");
+    assert!(said[0].contains("MsgSeqNum (34) has to be 1"), "{said:?}");
+    let mut test = Test::active();
+    let said = test.get("A", 1, &format!("43=Y|122={}|98=0|108=30|141=Y|", time(NOW_NS)));
+    assert_eq!(said, [""; 0]);
+    let mut test = Test::active();
+    let said = test.get("A", 1, "98=0|108=30|");
+    assert_eq!(said, ["logout TooLow { expected: 2, got: 1 }", "close"]);
 }
 
 #[test]
@@ -371,7 +423,7 @@ fn case_13_a_logout_is_answered() {
 #[test]
 fn case_14_what_is_wrong_with_a_message_is_told() {
     for (from, to, says) in [
-        ("11=A1|", "11=A1|999=1|", "reject 999 3"),
+        ("11=A1|", "11=A1|999=1|", "reject 999 0"),
         ("11=A1|", "", "reject 11 1"),
         ("11=A1|", "11=A1|112=x|", "reject 112 2"),
         ("11=A1|", "11=|", "reject 11 4"),

@@ -39,6 +39,8 @@ pub enum Garbled {
     CheckSum,
     /// More fields than are read.
     TooManyFields,
+    /// The third field is not MsgType (session test case 2.t).
+    MsgType,
 }
 
 /// What stands at the beginning of some bytes.
@@ -227,10 +229,11 @@ impl Scanner {
         }
         match split(message, body.end, &mut self.fields) {
             None => Scan::Garbled(Garbled::TooManyFields, end),
-            Some(count) => {
+            Some(count) if count > 2 && self.fields[2].tag == tag::MSG_TYPE => {
                 self.count = count;
                 Scan::Message(end)
             }
+            Some(_) => Scan::Garbled(Garbled::MsgType, end),
         }
     }
 
@@ -316,13 +319,10 @@ impl<'a> Message<'a> {
         self.bytes.get(usize::from(field.end) + 1..self.bytes.len() - TRAILER_BYTES)
     }
 
-    /// MsgType, which has to be the third field; empty if it is not.
+    /// MsgType, the third field.
     #[inline]
     pub fn msg_type(&self) -> &'a [u8] {
-        match self.fields.get(2) {
-            Some(field) if field.tag == tag::MSG_TYPE => self.value(field),
-            _ => b"",
-        }
+        self.fields.get(2).map_or(b"", |field| self.value(field))
     }
 
     /// BeginString.
@@ -406,6 +406,18 @@ mod tests {
         }
         let long = b"8=FIX.4.4\x019=999999\x01";
         assert_eq!(scanner.scan(long), Scan::Garbled(Garbled::BodyLength, long.len()));
+    }
+
+    #[test]
+    fn a_message_whose_third_field_is_not_its_type_is_garbled() {
+        let good = message("35=0|34=1|");
+        for body in ["34=1|35=0|", "49=ME|34=1|", "34=1234567|"] {
+            let bad = message(body);
+            let bytes = [&bad[..], &good].concat();
+            let mut scanner = Scanner::new();
+            assert_eq!(scanner.scan(&bytes), Scan::Garbled(Garbled::MsgType, bad.len()), "{body}");
+            assert_eq!(scanner.scan(&bytes[bad.len()..]), Scan::Message(good.len()));
+        }
     }
 
     #[test]
