@@ -1,5 +1,7 @@
 //! Each limit, at its edge and one beyond it, and exposure against a sum over the book.
 
+mod model;
+
 use proptest::prelude::*;
 
 use super::{Capacity, Limits, Risk};
@@ -9,7 +11,7 @@ use crate::order::{
     Reject, SelfTrade, Side, SymbolId, TimeInForce, UserId, UserRefNum,
 };
 
-const T0: u64 = 1_000 * NANOS_PER_SEC;
+pub(super) const T0: u64 = 1_000 * NANOS_PER_SEC;
 const SYMBOL: SymbolId = SymbolId(0);
 
 fn limits() -> Limits {
@@ -31,8 +33,8 @@ fn limits() -> Limits {
 
 /// Collects feedback and the last event of each kind.
 #[derive(Default)]
-struct Sink {
-    feedback: Vec<Feedback>,
+pub(super) struct Sink {
+    pub(super) feedback: Vec<Feedback>,
     events: Vec<EventKind>,
 }
 
