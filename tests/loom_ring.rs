@@ -2,7 +2,38 @@
 //! Run by `scripts/test` as `RUSTFLAGS="--cfg loom" cargo test --release --test loom_ring`.
 #![cfg(loom)]
 
+use loom::sync::atomic::{AtomicBool, Ordering, fence};
+use loom::thread::yield_now;
 use millrace::ring;
+
+/// A consumer that found nothing sleeps until it is woken: it never misses what was published.
+#[test]
+fn who_sleeps_is_woken_by_what_comes() {
+    loom::model(|| {
+        let (mut tx, mut rx) = ring::on_heap(2, 0u32);
+        let woken = loom::sync::Arc::new(AtomicBool::new(false));
+        let rung = woken.clone();
+        let bell = std::sync::Arc::new(ring::Bell::new(move || {
+            rung.store(true, Ordering::SeqCst);
+        }));
+        tx.set_bell(&bell);
+        let writer = loom::thread::spawn(move || assert!(tx.push(&7)));
+        let slept = bell.lie_down(|| {
+            fence(Ordering::SeqCst);
+            true
+        });
+        assert!(slept);
+        if rx.available() == 0 {
+            // Blocked; a wake-up that does not come would be a deadlock.
+            while !woken.load(Ordering::SeqCst) {
+                yield_now();
+            }
+        }
+        bell.get_up();
+        assert_eq!(rx.pop(), Some(7));
+        writer.join().unwrap();
+    });
+}
 
 #[test]
 fn records_arrive_once_in_order_over_a_wrapping_ring() {

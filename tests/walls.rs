@@ -8,7 +8,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("order", &[]),
     ("ring", &[]),
     ("net", &[]),
-    ("runtime", &[]),
+    ("runtime", &["ring"]),
     ("wire", &["order"]),
     ("book", &["order", "ring", "runtime"]),
     ("risk", &["order", "ring", "runtime", "book"]),

@@ -14,7 +14,7 @@ use millrace::net::{self, Close, ConnId, Counts, Handler, Transport};
 use millrace::order::{
     Command, CommandKind, Event, Feedback, FirmId, Price, SelfTrade, SeqNum, SymbolId, UserId,
 };
-use millrace::ring::{self, Consumer, Producer};
+use millrace::ring::{self, Bell, Consumer, Producer};
 use millrace::risk::{self, Limits, Outlets, Risk, RiskAgent};
 use millrace::runtime::{Counters, NearlyFull, Record};
 use millrace::session::stream::{Stream, StreamMemory};
@@ -86,7 +86,12 @@ impl Transport for Wire {
         self.open = false;
     }
 
-    fn wait(&mut self, _: u32) {}
+    fn wakes_by(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        None
+    }
+    fn idle_us(&mut self) -> u32 {
+        u32::MAX
+    }
 
     fn connections_max(&self) -> usize {
         1
@@ -195,7 +200,7 @@ impl Venue {
             tap: Tap::new(None, Overload::Block, counters.get("gateway.audit_dropped")),
             counters,
             counter_prefixes: ["gateway".into(), "net".into()],
-            peers: Peers::all(1, 1).remove(0),
+            peers: Peers::all(&[Arc::new(Bell::new(|| ()))], 1).remove(0),
             stream_pool: memory.pool,
             order_names_max: 1 << 20,
             passwords: Arc::new(Passwords::new(std::iter::empty())),

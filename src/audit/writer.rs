@@ -210,7 +210,7 @@ impl Writer {
 
     /// Ends: takes what is left, and closes the file.
     pub fn finish(mut self) {
-        self.take();
+        while self.take() > 0 {}
         if let Some(open) = self.file.take() {
             self.close(open.path);
         }
@@ -224,7 +224,7 @@ impl Duty for Writer {
     fn poll(&mut self) -> usize {
         let taken = self.take();
         // Unless they come faster than it rests: then what there is fills the ring.
-        if taken < SLOTS_MAX {
+        if (1..SLOTS_MAX).contains(&taken) {
             std::thread::sleep(REST);
         }
         taken

@@ -32,6 +32,8 @@ const READS_MAX: usize = 256;
 const EVENTS_MAX: usize = 1024;
 /// Connections looked at for heartbeats and silence in one turn.
 const DUE_CHECKS: usize = 4;
+/// Places for connections gone through for them in one turn.
+const DUE_LOOKS: usize = 64;
 /// Users looked at for memory to give back in one turn.
 const TRIMS: usize = 64;
 /// How often the transport's counters are shown.
@@ -353,9 +355,13 @@ impl<T: Transport> Gateway<T> {
             }
             (self.due_at, self.due_round_ns) = (0, now_ns);
         }
-        let end = (self.due_at + DUE_CHECKS).min(self.state.conns.len());
-        for at in self.due_at..end {
+        let end = (self.due_at + DUE_LOOKS).min(self.state.conns.len());
+        let mut checks = 0;
+        while self.due_at < end && checks < DUE_CHECKS {
+            let at = self.due_at;
+            self.due_at += 1;
             let Some(conn) = self.state.conns[at].as_mut() else { continue };
+            checks += 1;
             let id = conn.id;
             // Replays are served one after the other: one whose client does not read ends.
             if conn.is_stalled(now_ns) {
@@ -389,7 +395,6 @@ impl<T: Transport> Gateway<T> {
                 }
             }
         }
-        self.due_at = end;
     }
 
     /// Takes from some users what is beyond their share of the streams' memory.
@@ -434,9 +439,22 @@ impl<T: Transport> Gateway<T> {
         self.state.held.is_empty() && self.state.to_disconnect.is_empty()
     }
 
-    /// Sleeps until something comes in, `timeout_us` at most.
-    pub fn sleep(&mut self, timeout_us: u32) {
-        self.transport.wait(timeout_us);
+    /// For how many microseconds it may be left alone if nothing comes in and no ring brings
+    /// anything; nothing if something is under way.
+    pub fn quiet_us(&mut self) -> Option<u32> {
+        if !(self.is_idle() && self.may_sleep() && self.chunks.available() == 0) {
+            return None;
+        }
+        // A round of looks at what the time demands is not left half done.
+        while self.due_at < self.state.conns.len() && self.state.is_quiet() {
+            self.check_due();
+        }
+        if !(self.state.is_quiet() && self.state.commands.is_drained()) {
+            return None;
+        }
+        let connected = self.state.conns.iter().any(Option::is_some);
+        let due_us = if connected { (DUE_EVERY_NS / 1_000) as u32 } else { u32::MAX };
+        Some(due_us.min(self.transport.idle_us()))
     }
 
     /// Asks for the cancels that the end of every session means, before [`Gateway::end_all`].

@@ -107,6 +107,11 @@ impl Authenticator {
         Authenticator { credentials, passwords, lines }
     }
 
+    /// The rings of answers, one for each gateway.
+    pub fn answers(&mut self) -> impl Iterator<Item = &mut Producer<AuthAnswer>> {
+        self.lines.iter_mut().map(|(_, answers)| answers)
+    }
+
     /// Checks one login of each gateway's. Returns how many that were.
     pub fn poll(&mut self) -> usize {
         let mut count = 0;
@@ -162,11 +167,7 @@ impl crate::runtime::Duty for Authenticator {
     }
 
     fn poll(&mut self) -> usize {
-        let work = Authenticator::poll(self);
-        if work == 0 {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
-        work
+        Authenticator::poll(self)
     }
 }
 

@@ -16,6 +16,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::net::ConnId;
 use crate::order::{Command, CommandKind, FirmId, UserId};
+use crate::ring::Bell;
 
 use super::state::State;
 use super::voice::Outbound;
@@ -35,7 +36,7 @@ pub struct Peers {
     /// Which gateway has each user's stream, or had it last.
     home: Arc<[AtomicU8]>,
     inbox: Receiver<Notice>,
-    others: Vec<Sender<Notice>>,
+    others: Vec<(Sender<Notice>, Arc<Bell>)>,
     /// Users whose stream a login waits for.
     awaited: Vec<(UserId, ConnId)>,
     /// Moves that are asked for and not yet on their way.
@@ -43,17 +44,19 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// The lines between `gateways` gateways. All streams are with the first.
-    pub fn all(gateways: usize, users: usize) -> Vec<Peers> {
+    /// The lines between gateways, each of which one of `bells` wakes. All streams are with the
+    /// first.
+    pub fn all(bells: &[Arc<Bell>], users: usize) -> Vec<Peers> {
         let home: Arc<[AtomicU8]> = (0..users).map(|_| AtomicU8::new(0)).collect();
-        let (senders, inboxes): (Vec<_>, Vec<_>) = (0..gateways).map(|_| channel()).unzip();
+        let (senders, inboxes): (Vec<_>, Vec<_>) = bells.iter().map(|_| channel()).unzip();
+        let others: Vec<_> = senders.into_iter().zip(bells.iter().cloned()).collect();
         let lines = inboxes.into_iter().zip(0u8..);
         lines
             .map(|(inbox, own)| Peers {
                 own,
                 home: home.clone(),
                 inbox,
-                others: senders.clone(),
+                others: others.clone(),
                 awaited: vec![],
                 leaving: vec![],
             })
@@ -62,7 +65,9 @@ impl Peers {
 
     fn tell(&self, gateway: u8, notice: Notice) {
         // A gateway that is gone is one of a segment that is stopping.
-        let _ = self.others[usize::from(gateway)].send(notice);
+        let (line, bell) = &self.others[usize::from(gateway)];
+        let _ = line.send(notice);
+        bell.ring();
     }
 }
 

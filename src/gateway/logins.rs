@@ -109,6 +109,11 @@ impl Logins {
         work
     }
 
+    /// Whether nothing is to be done before a helper answers.
+    pub fn is_quiet(&self) -> bool {
+        self.decided.is_empty() && (self.waiting.is_empty() || !self.helper_is_free())
+    }
+
     /// The next login that can be carried out.
     pub fn next_decided(&mut self) -> Option<AuthAnswer> {
         self.decided.pop_front()

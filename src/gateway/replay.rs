@@ -143,10 +143,7 @@ impl crate::runtime::Duty for Replayer {
                 self.serve(request);
                 1
             }
-            None => {
-                std::thread::sleep(std::time::Duration::from_millis(1));
-                0
-            }
+            None => 0,
         }
     }
 }

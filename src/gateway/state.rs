@@ -126,6 +126,14 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Whether nothing is left for the next turn.
+    pub fn is_quiet(&self) -> bool {
+        self.to_flush.is_empty()
+            && self.to_close.is_empty()
+            && self.dirty.is_empty()
+            && self.logins.is_quiet()
+    }
+
     pub fn conn_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
         let conn = self.conns.get_mut(id.index as usize)?.as_deref_mut()?;
         (conn.id == id).then_some(conn)

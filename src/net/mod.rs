@@ -7,6 +7,7 @@
 //! ([`frames::FrameDriver`]).
 
 use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
 
 pub mod af_xdp;
 #[cfg(feature = "dpdk")]
@@ -82,8 +83,11 @@ pub trait Transport {
     /// Closes a connection; what was sent before still arrives if it can.
     fn close(&mut self, conn: ConnId);
 
-    /// Waits for something to come in, `timeout_us` at most.
-    fn wait(&mut self, timeout_us: u32);
+    /// What is readable once something came in; nothing if only a look tells.
+    fn wakes_by(&self) -> Option<BorrowedFd<'_>>;
+
+    /// For how many microseconds it may be left alone if nothing comes in.
+    fn idle_us(&mut self) -> u32;
 
     /// Connections there can be at once.
     fn connections_max(&self) -> usize;

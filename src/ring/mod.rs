@@ -17,9 +17,11 @@
 //! ```
 #![allow(unsafe_code, reason = "the ring's slots are shared memory; each block says why it holds")]
 
+mod bell;
 mod memory;
 mod spsc;
 mod sync;
 
+pub use bell::{Bell, end_turn, take_turns};
 pub use memory::{Heap, Memory};
 pub use spsc::{Consumer, Producer, bytes_for, in_memory, on_heap};

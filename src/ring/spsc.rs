@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
 
+use super::bell::Bell;
 use super::memory::{Heap, Memory};
 use super::sync::{Arc, AtomicU64, Ordering, UnsafeCell};
 
@@ -103,7 +104,8 @@ pub fn in_memory<T: Copy + Send + 'static>(
         _memory: share(memory),
         _records: PhantomData,
     };
-    let producer = Producer { shared: shared.clone(), tail: 0, published: 0, head_seen: 0 };
+    let producer =
+        Producer { shared: shared.clone(), tail: 0, published: 0, head_seen: 0, bell: None };
     (producer, Consumer { shared, head: 0, tail_seen: 0 })
 }
 
@@ -128,6 +130,8 @@ pub struct Producer<T: Copy> {
     published: u64,
     /// The consumer's index when last looked at.
     head_seen: u64,
+    /// Wakes the consumer, where it may sleep.
+    bell: Option<std::sync::Arc<Bell>>,
 }
 
 // SAFETY: a `Producer` is the only writer of `tail` and of the cells between `head` and `tail`;
@@ -138,6 +142,11 @@ impl<T: Copy> Producer<T> {
     /// Records the ring can hold.
     pub fn capacity(&self) -> usize {
         self.shared.capacity as usize
+    }
+
+    /// Has a bell rung whenever something is published.
+    pub fn set_bell(&mut self, bell: &std::sync::Arc<Bell>) {
+        self.bell = Some(bell.clone());
     }
 
     /// How many records can be staged now; looks at the consumer's index.
@@ -190,6 +199,9 @@ impl<T: Copy> Producer<T> {
             self.published = self.tail;
             // Release pairs with the consumer's acquire in `available`: it sees the records.
             self.shared.header().tail.store(self.tail, Ordering::Release);
+            if let Some(bell) = &self.bell {
+                bell.ring();
+            }
         }
     }
 

@@ -232,6 +232,11 @@ impl Risk {
         }
     }
 
+    /// Whether an order's time may run out.
+    pub fn has_timers(&self) -> bool {
+        !self.timers.is_empty()
+    }
+
     /// A hash of everything that decides how risk behaves from here on, clocks aside.
     pub fn digest(&self) -> u64 {
         let mut digest = Digest::new();

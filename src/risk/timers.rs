@@ -11,11 +11,17 @@ pub(super) struct Timers {
     heads: Vec<u32>,
     /// The last second whose list was emptied of what expired.
     done_s: u64,
+    count: usize,
 }
 
 impl Timers {
     pub fn new() -> Timers {
-        Timers { heads: vec![NIL; WHEEL_SECONDS as usize], done_s: 0 }
+        Timers { heads: vec![NIL; WHEEL_SECONDS as usize], done_s: 0, count: 0 }
+    }
+
+    /// Whether no order has a time.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     fn list(&self, shadow: &Shadow) -> usize {
@@ -25,6 +31,7 @@ impl Timers {
     /// Lists an order under its second. A second already passed counts at the next turn,
     /// because the wheel is then turned from before it.
     pub fn insert(&mut self, shadows: &mut [Shadow], slot: Slot) {
+        self.count += 1;
         let list = self.list(&shadows[slot.index()]);
         self.done_s = self.done_s.min(u64::from(shadows[slot.index()].expires_s) - 1);
         let head = std::mem::replace(&mut self.heads[list], slot.0);
@@ -36,6 +43,7 @@ impl Timers {
     }
 
     pub fn remove(&mut self, shadows: &mut [Shadow], slot: Slot) {
+        self.count -= 1;
         let Shadow { timer_next: next, timer_prev: prev, .. } = shadows[slot.index()];
         match prev {
             NIL => {

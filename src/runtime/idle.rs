@@ -6,12 +6,14 @@
 pub enum IdleStrategy {
     /// Poll for ever. Only on a core of its own.
     Spin,
-    /// Poll for about a tenth of a second of idleness, then as [`IdleStrategy::Park`].
+    /// Poll for about a second of idleness, then as [`IdleStrategy::Park`].
     SpinThenPark,
     /// Poll, then let other threads run between polls.
     Yield,
-    /// Poll, then yield, then sleep a little between polls.
+    /// Poll, then yield, then sleep until there is something.
     Park,
+    /// Sleep whenever there is nothing: for helpers, on whose promptness no order depends.
+    Rest,
 }
 
 /// What to do before the next poll.
@@ -21,17 +23,17 @@ pub enum Pause {
     None,
     /// Let another thread run.
     Yield,
-    /// Sleep for up to so many microseconds.
+    /// Sleep until something comes; where that would not wake, for up to so many microseconds.
     Sleep(u32),
 }
 
 /// Empty polls before an idle agent that gives way yields.
 const SPINS: u32 = 64;
-/// Empty polls before one that spins first does: about a tenth of a second of empty reads.
-const LONG_SPINS: u32 = 200_000;
+/// Empty polls before one that spins first does: about a second of empty reads.
+const LONG_SPINS: u32 = 2_000_000;
 /// Yields before it sleeps.
 const YIELDS: u32 = 64;
-/// The longest sleep, and so what sleeping can add to a latency.
+/// The longest sleep that nothing ends.
 const SLEEP_MAX_US: u32 = 200;
 
 /// One agent's idle state.
@@ -58,6 +60,7 @@ impl Idle {
         let spins = if self.strategy == IdleStrategy::SpinThenPark { LONG_SPINS } else { SPINS };
         let beyond = self.empty_polls.saturating_sub(spins);
         match self.strategy {
+            IdleStrategy::Rest => Pause::Sleep(SLEEP_MAX_US),
             IdleStrategy::Spin => Pause::None,
             _ if beyond == 0 => Pause::None,
             IdleStrategy::Yield => Pause::Yield,
@@ -87,7 +90,8 @@ mod tests {
         assert_eq!(pause(IdleStrategy::Yield, 1_000_000), Pause::Yield);
         assert_eq!(pause(IdleStrategy::Park, 1_000_000), Pause::Sleep(SLEEP_MAX_US));
         assert_eq!(pause(IdleStrategy::SpinThenPark, SPINS + 1), Pause::None);
-        assert_eq!(pause(IdleStrategy::SpinThenPark, 1_000_000), Pause::Sleep(SLEEP_MAX_US));
+        assert_eq!(pause(IdleStrategy::SpinThenPark, 3_000_000), Pause::Sleep(SLEEP_MAX_US));
+        assert_eq!(pause(IdleStrategy::Rest, 1), Pause::Sleep(SLEEP_MAX_US));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Knows nothing of orders. A stage is whatever has a duty cycle; a [`Worker`] gives it a
 //! thread, a core, and something to do when there is nothing to do.
 
+pub mod bed;
 pub mod blocks;
 pub mod clock;
 pub mod confine;
@@ -18,6 +19,7 @@ pub mod records;
 pub mod signals;
 pub mod worker;
 
+pub use bed::Bed;
 pub use blocks::{Block, BlockPool};
 pub use clock::Clock;
 pub use counters::{Counter, Counters};
@@ -30,4 +32,4 @@ pub use privileges::{
     need_capabilities,
 };
 pub use records::Record;
-pub use worker::{Duty, Worker, allowed_cores, keep_to};
+pub use worker::{Duty, QUIET_US, Worker, allowed_cores, keep_to};

@@ -1,5 +1,7 @@
 //! The stages as duties of threads.
 
+use std::os::fd::BorrowedFd;
+
 use crate::book::BookAgent;
 use crate::gateway::Gateway;
 use crate::journal::{Durable, JournalWriter};
@@ -7,12 +9,17 @@ use crate::net::Transport;
 use crate::order::{NANOS_PER_SEC, UnixNanos};
 use crate::ring::Consumer;
 use crate::risk::RiskAgent;
-use crate::runtime::{Clock, Counter, Counters, DiskWatch, Duty, Record};
+use crate::runtime::bed::{Bed, wait_for};
+use crate::runtime::promptness;
+use crate::runtime::{Clock, Counter, Counters, DiskWatch, Duty, QUIET_US, Record};
 
 use super::Failure;
 
-/// Longest sleep of an agent whose transport wakes it.
-const WAIT_US: u32 = 1_000;
+/// The longest nap of an agent that has something under way: what it waits for, such as the disk,
+/// wakes nobody.
+const NAP_US: u32 = 50;
+/// The same where all stages are one agent's, which then waits for the disk alone.
+const DISK_NAP_US: u32 = 20;
 
 /// Where no acknowledgement waits for the disk, the journal rests this long between writes: each
 /// puts more on disk, and the cores are left to the orders.
@@ -59,14 +66,27 @@ impl<T: Transport> GatewayDuty<T> {
 }
 
 impl<T: Transport + Send + 'static> Duty for GatewayDuty<T> {
+    fn begin(&mut self) {
+        promptness::ask_for_short_waits();
+    }
+
     fn poll(&mut self) -> usize {
         let now_ns = self.watch.now_ns();
         self.gateway.poll_in(now_ns) + self.poll_out()
     }
 
-    /// Events come over rings, which wake nobody: the sleep is short.
-    fn sleep(&mut self, us: u32) {
-        self.gateway.sleep(us.min(50));
+    fn nap(&mut self, us: u32) {
+        let transport = self.gateway.transport();
+        let us = us.min(NAP_US).min(transport.idle_us());
+        wait_for(transport.wakes_by(), us);
+    }
+
+    fn quiet_us(&mut self) -> Option<u32> {
+        Some(self.gateway.quiet_us()?.min(QUIET_US))
+    }
+
+    fn sleep(&mut self, bed: &Bed, us: u32) {
+        bed.sleep(self.gateway.transport().wakes_by(), us);
     }
 }
 
@@ -98,9 +118,23 @@ impl RiskDuty {
 }
 
 impl Duty for RiskDuty {
+    fn begin(&mut self) {
+        promptness::ask_for_short_waits();
+    }
+
     fn poll(&mut self) -> usize {
         let now_ns = self.watch.now_ns();
         self.poll_at(now_ns)
+    }
+
+    /// Orders expire at whole seconds.
+    fn quiet_us(&mut self) -> Option<u32> {
+        if !self.agent.is_idle() {
+            return None;
+        }
+        let left_ns = NANOS_PER_SEC - self.watch.now_ns() % NANOS_PER_SEC;
+        let timed = self.agent.risk.has_timers();
+        Some(if timed { (left_ns / 1_000) as u32 + 1 } else { QUIET_US })
     }
 }
 
@@ -116,8 +150,16 @@ impl BookDuty {
 }
 
 impl Duty for BookDuty {
+    fn begin(&mut self) {
+        promptness::ask_for_short_waits();
+    }
+
     fn poll(&mut self) -> usize {
         self.agent.poll()
+    }
+
+    fn quiet_us(&mut self) -> Option<u32> {
+        self.agent.is_idle().then_some(QUIET_US)
     }
 }
 
@@ -128,7 +170,18 @@ pub(super) struct InlineDuty<T> {
     pub book: BookDuty,
 }
 
+impl<T: Transport> InlineDuty<T> {
+    /// What the transports wake by.
+    fn sockets(&mut self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.gateways.iter_mut().filter_map(|duty| duty.gateway.transport().wakes_by())
+    }
+}
+
 impl<T: Transport + Send + 'static> Duty for InlineDuty<T> {
+    fn begin(&mut self) {
+        promptness::ask_for_short_waits();
+    }
+
     #[inline]
     fn poll(&mut self) -> usize {
         let now_ns = self.risk.watch.now_ns();
@@ -144,15 +197,24 @@ impl<T: Transport + Send + 'static> Duty for InlineDuty<T> {
         work
     }
 
-    fn sleep(&mut self, us: u32) {
-        // A message that waits for the disk is released by no packet, and the packets of one
-        // gateway wake no other.
-        let us = match &self.gateways[..] {
-            [gateway] if gateway.gateway.may_sleep() => WAIT_US,
-            [_] => us.min(20),
-            _ => us.min(50),
-        };
-        self.gateways[0].gateway.sleep(us);
+    fn nap(&mut self, us: u32) {
+        let mut us = us.min(DISK_NAP_US);
+        for duty in &mut self.gateways {
+            us = us.min(duty.gateway.transport().idle_us());
+        }
+        wait_for(self.sockets(), us);
+    }
+
+    fn quiet_us(&mut self) -> Option<u32> {
+        let mut us = self.risk.quiet_us()?.min(self.book.quiet_us()?);
+        for duty in &mut self.gateways {
+            us = us.min(duty.quiet_us()?);
+        }
+        Some(us)
+    }
+
+    fn sleep(&mut self, bed: &Bed, us: u32) {
+        bed.sleep(self.sockets(), us);
     }
 }
 
@@ -187,7 +249,7 @@ impl Duty for JournalDuty {
     /// It sleeps on the disk most of the time, and acknowledgements wait for it.
     fn begin(&mut self) {
         if self.awaited {
-            crate::runtime::promptness::ask_for_short_waits();
+            promptness::ask_for_short_waits();
         }
     }
 
@@ -201,7 +263,7 @@ impl Duty for JournalDuty {
         match self.writer.write() {
             Ok(written) => {
                 self.counter.set(self.durable.seq().0);
-                if !self.awaited {
+                if !self.awaited && written > 0 {
                     std::thread::sleep(REST);
                 }
                 written
@@ -213,6 +275,9 @@ impl Duty for JournalDuty {
         }
     }
 }
+
+/// How often the log is written at most: more in one go where there is much.
+const TELL_EVERY: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// Tells the records that agents left.
 pub(super) struct LogDuty {
@@ -228,8 +293,8 @@ impl LogDuty {
 impl Duty for LogDuty {
     fn poll(&mut self) -> usize {
         let told = self.records.pop_batch(usize::MAX, |record| (record.tell)(record));
-        if told == 0 {
-            std::thread::sleep(std::time::Duration::from_millis(5));
+        if told > 0 {
+            std::thread::sleep(TELL_EVERY);
         }
         told
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use super::agents::{BookDuty, GatewayDuty, InlineDuty, JournalDuty, LogDuty, RiskDuty};
 use super::dictionary::wire_protocol;
 use super::memory::ring;
-use super::transport::{AnyTransport, Opened};
+use super::transport::{AnyTransport, Opened, ring_bells};
 use super::{
     Agents, Failure, Recovered, Segment, SegmentError, counters::prefixes, limits::apply_limits,
     regenerate,
@@ -21,10 +21,10 @@ use crate::gateway::{
 };
 use crate::journal::{DirectoryLock, Durable, JournalWriter};
 use crate::order::{Command, Event, Feedback, SeqNum, UnixNanos, UserId};
-use crate::ring::{Consumer, Producer};
+use crate::ring::{Bell, Consumer, Producer};
 use crate::risk::{Outlets, RiskAgent};
 use crate::runtime::{
-    BlockPool, Clock, Counters, DiskWatch, IdleStrategy, Record, Worker, allowed_cores,
+    Bed, BlockPool, Clock, Counters, DiskWatch, IdleStrategy, Record, Worker, allowed_cores,
 };
 use crate::wire::Protocol;
 
@@ -41,6 +41,42 @@ const JOURNAL_RING: usize = 65_536;
 /// Slots on their way to the audit file.
 const AUDIT_RING: usize = 32_768;
 
+/// Where the threads sleep. The bells that wake them are rung by the rings they read.
+struct Beds {
+    /// One for each gateway; the first is the inline agent's.
+    gateways: Vec<Bed>,
+    risk: Bed,
+    book: Bed,
+    journal: Bed,
+    logins: Vec<Bed>,
+    replays: Vec<Bed>,
+    logs: Vec<Bed>,
+    audit: Bed,
+}
+
+impl Beds {
+    fn new(gateways: usize, login_helpers: usize) -> Result<Beds, SegmentError> {
+        let beside = |_| Bed::beside_sockets().map_err(super::system("make an eventfd".into()));
+        let of = |count: usize| (0..count).map(|_| Bed::new()).collect();
+        Ok(Beds {
+            gateways: (0..gateways).map(beside).collect::<Result<_, _>>()?,
+            risk: Bed::new(),
+            book: Bed::new(),
+            journal: Bed::new(),
+            logins: of(login_helpers),
+            replays: of(gateways),
+            logs: of(gateways),
+            audit: Bed::new(),
+        })
+    }
+
+    /// What wakes each gateway.
+    fn gateway_bells(&self, inline: bool) -> Vec<Arc<Bell>> {
+        let bell = |at: usize| self.gateways[if inline { 0 } else { at }].bell().clone();
+        (0..self.gateways.len()).map(bell).collect()
+    }
+}
+
 /// What every gateway of a segment has in common.
 struct Common<'a> {
     config: &'a Config,
@@ -54,7 +90,8 @@ struct Common<'a> {
     stop_replays: Arc<AtomicBool>,
     stream_pool: Arc<BlockPool>,
     passwords: Arc<Passwords>,
-    login_helpers: usize,
+    beds: Beds,
+    inline: bool,
     /// What new users were told at this start.
     greetings: Vec<(UserId, Vec<u8>)>,
 }
@@ -80,18 +117,28 @@ impl Common<'_> {
         streams: &mut [Option<Outbound>],
     ) -> (Gateway<AnyTransport>, Surroundings) {
         let capacity = *self.config.gateway.ring_capacity.get_ref();
-        let (commands_tx, commands, _) = ring(capacity, Command::EMPTY);
-        let (events, events_rx, _) = ring(capacity, Event::EMPTY);
+        let (mut commands_tx, commands, _) = ring(capacity, Command::EMPTY);
+        let (mut events, events_rx, _) = ring(capacity, Event::EMPTY);
+        let bell = &self.beds.gateway_bells(self.inline)[number];
+        if !self.inline {
+            commands_tx.set_bell(self.beds.risk.bell());
+            events.set_bell(bell);
+        }
         let (mut auth, mut auth_ends) = (vec![], vec![]);
-        for _ in 0..self.login_helpers {
-            let (requests, requests_end, _) = ring(LOGINS_MAX, AuthRequest::EMPTY);
-            let (answers_end, answers, _) = ring(LOGINS_MAX, AuthAnswer::EMPTY);
+        for bed in &self.beds.logins {
+            let (mut requests, requests_end, _) = ring(LOGINS_MAX, AuthRequest::EMPTY);
+            let (mut answers_end, answers, _) = ring(LOGINS_MAX, AuthAnswer::EMPTY);
+            requests.set_bell(bed.bell());
+            answers_end.set_bell(bell);
             auth.push(AuthLine { requests, answers });
             auth_ends.push((requests_end, answers_end));
         }
-        let (replay_tx, replay_rx, _) = ring(REPLAYS_MAX, crate::gateway::ReplayRequest::EMPTY);
-        let (chunk_tx, chunk_rx, _) = ring(CHUNKS_MAX, crate::gateway::Chunk::EMPTY);
-        let (records_tx, records_rx, _) = ring(RECORDS_MAX, Record::EMPTY);
+        let (mut replay_tx, replay_rx, _) = ring(REPLAYS_MAX, crate::gateway::ReplayRequest::EMPTY);
+        let (mut chunk_tx, chunk_rx, _) = ring(CHUNKS_MAX, crate::gateway::Chunk::EMPTY);
+        let (mut records_tx, records_rx, _) = ring(RECORDS_MAX, Record::EMPTY);
+        replay_tx.set_bell(self.beds.replays[number].bell());
+        chunk_tx.set_bell(bell);
+        records_tx.set_bell(self.beds.logs[number].bell());
         let (mut tap, audit) = self.tap(number);
         for (user, packet) in self.greetings.iter().filter(|_| number == 0) {
             let Some(out) = &streams[user.index()] else { continue };
@@ -149,7 +196,8 @@ impl Common<'_> {
             Audit::Block => Overload::Block,
             Audit::DropAndCount => Overload::DropAndCount,
         };
-        let (tx, rx, _) = ring(AUDIT_RING, Slot::EMPTY);
+        let (mut tx, rx, _) = ring(AUDIT_RING, Slot::EMPTY);
+        tx.set_bell(self.beds.audit.bell());
         (Tap::new(Some(tx), overload, dropped), Some(rx))
     }
 
@@ -179,7 +227,7 @@ pub(super) fn assemble(
     config: &Config,
     dir: PathBuf,
     lock: DirectoryLock,
-    opened: Opened,
+    mut opened: Opened,
     counters: Counters,
     recovered: &mut Recovered,
     before_threads: impl FnOnce(),
@@ -203,8 +251,18 @@ pub(super) fn assemble(
     })?;
     apply_limits(config, recovered);
 
-    let (to_book, from_risk, _) = ring(capacity, Command::EMPTY);
-    let (feedback_tx, feedback_rx, _) = ring(capacity, Feedback::EMPTY);
+    let (mut to_book, from_risk, _) = ring(capacity, Command::EMPTY);
+    let (mut feedback_tx, feedback_rx, _) = ring(capacity, Feedback::EMPTY);
+    let inline = config.gateway.topology == Topology::Inline;
+    let gateways = opened.transports.len();
+    let beds = Beds::new(gateways, login_helpers(config, gateways))?;
+    let bells = beds.gateway_bells(inline);
+    ring_bells(&mut opened.transports, &bells);
+    to_journal.set_bell(beds.journal.bell());
+    if !inline {
+        to_book.set_bell(beds.book.bell());
+        feedback_tx.set_bell(beds.risk.bell());
+    }
     let mut recovered = recovered.take();
     let greetings = recovered.greetings();
     let streams = recovered.outbounds();
@@ -223,17 +281,18 @@ pub(super) fn assemble(
         stop_replays: Arc::new(AtomicBool::new(false)),
         stream_pool: recovered.stream_pool(),
         passwords: Arc::new(Passwords::new(credentials.iter().zip(exact))),
-        login_helpers: login_helpers(config, opened.transports.len()),
+        beds,
+        inline,
         greetings,
     };
     let Recovered { risk, book, .. } = recovered;
     let mut streams: Vec<Option<Outbound>> = streams.into_iter().map(Some).collect();
     let users_max = streams.len();
-    let peers = Peers::all(opened.transports.len(), users_max);
+    let peers = Peers::all(&bells, users_max);
     let mut gateways = Vec::new();
     let (mut from_gateways, mut to_gateways) = (Vec::new(), Vec::new());
     let (mut replayers, mut logs) = (Vec::new(), Vec::new());
-    let mut auth: Vec<Vec<_>> = (0..common.login_helpers).map(|_| Vec::new()).collect();
+    let mut auth: Vec<Vec<_>> = common.beds.logins.iter().map(|_| Vec::new()).collect();
     let mut audits = Vec::new();
     for (number, (transport, peers)) in opened.transports.into_iter().zip(peers).enumerate() {
         let (gateway, around) = common.gateway(number, transport, peers, &mut streams);
@@ -257,11 +316,23 @@ pub(super) fn assemble(
     let journal =
         JournalDuty::new(writer, disk, failure.clone(), durable.clone(), &counters, awaited);
     let auditor = common.auditor(audits)?;
-    before_threads();
-    let agents = start_agents(config, clock, gateways, risk, book, &durable, &counters);
     let stop_replays = common.stop_replays.clone();
+    let Beds {
+        gateways: gateway_beds,
+        risk: risk_bed,
+        book: book_bed,
+        journal: journal_bed,
+        logins,
+        replays,
+        logs: log_beds,
+        audit,
+    } = common.beds;
+    before_threads();
+    let gateways = gateways.into_iter().zip(gateway_beds).collect();
+    let (risk, book) = ((risk, risk_bed), (book, book_bed));
+    let agents = start_agents(config, clock, gateways, risk, book, &durable, &counters);
     let auditor =
-        auditor.map(|writer| Worker::start("mr-audit", None, IdleStrategy::Yield, writer));
+        auditor.map(|writer| Worker::start("mr-audit", None, IdleStrategy::Rest, audit, writer));
     Ok(Segment {
         addresses: opened.addresses,
         transport: opened.name,
@@ -270,11 +341,11 @@ pub(super) fn assemble(
         durable,
         failure,
         agents,
-        journal: Worker::start("mr-journal", None, IdleStrategy::Park, journal),
-        authenticators: helpers("mr-login", authenticators),
-        replayers: helpers("mr-replay", replayers),
+        journal: Worker::start("mr-journal", None, IdleStrategy::Park, journal_bed, journal),
+        authenticators: helpers("mr-login", logins, authenticators),
+        replayers: helpers("mr-replay", replays, replayers),
         stop_replays,
-        logs: helpers("mr-log", logs),
+        logs: helpers("mr-log", log_beds, logs),
         auditor,
         recovered_commands,
         _lock: lock,
@@ -295,18 +366,18 @@ fn agents(config: &Config, gateways: usize) -> usize {
 }
 
 /// Threads that sleep most of the time.
-fn helpers<D: crate::runtime::Duty>(name: &str, duties: Vec<D>) -> Vec<Worker<D>> {
-    let start = |duty| Worker::start(name, None, IdleStrategy::Yield, duty);
-    duties.into_iter().map(start).collect()
+fn helpers<D: crate::runtime::Duty>(name: &str, beds: Vec<Bed>, duties: Vec<D>) -> Vec<Worker<D>> {
+    let start = |(duty, bed)| Worker::start(name, None, IdleStrategy::Rest, bed, duty);
+    duties.into_iter().zip(beds).map(start).collect()
 }
 
 /// Starts the pipeline's threads as the configuration lays them out.
 fn start_agents(
     config: &Config,
     clock: Clock,
-    gateways: Vec<Gateway<AnyTransport>>,
-    risk: RiskAgent,
-    book: BookAgent,
+    gateways: Vec<(Gateway<AnyTransport>, Bed)>,
+    (risk, risk_bed): (RiskAgent, Bed),
+    (book, book_bed): (BookAgent, Bed),
     durable: &Durable,
     counters: &Counters,
 ) -> Agents {
@@ -317,22 +388,25 @@ fn start_agents(
         (!cores.is_empty()).then(|| cores[agent % cores.len()])
     };
     let duty = |gateway| GatewayDuty::new(gateway, clock.clone(), durable.clone());
+    let (gateways, beds): (Vec<_>, Vec<_>) = gateways.into_iter().unzip();
     let gateways: Vec<_> = gateways.into_iter().map(duty).collect();
+    let mut beds = beds.into_iter();
     let risk = RiskDuty::new(risk, clock.clone(), counters);
     let book = BookDuty::new(book);
     if inline {
         let duty = InlineDuty { gateways, risk, book };
-        return Agents::Inline(Worker::start("mr-inline", core(0), strategy, duty));
+        let bed = beds.next().expect("at least one gateway");
+        return Agents::Inline(Worker::start("mr-inline", core(0), strategy, bed, duty));
     }
     let count = gateways.len();
-    let start = |(at, gateway)| {
+    let start = |(at, (gateway, bed))| {
         let name = if count == 1 { "mr-gateway".to_owned() } else { format!("mr-gateway{at}") };
-        Worker::start(&name, core(at), strategy, gateway)
+        Worker::start(&name, core(at), strategy, bed, gateway)
     };
     Agents::Pipeline {
-        gateways: gateways.into_iter().enumerate().map(start).collect(),
-        risk: Worker::start("mr-risk", core(count), strategy, risk),
-        book: Worker::start("mr-book", core(count + 1), strategy, book),
+        gateways: gateways.into_iter().zip(beds).enumerate().map(start).collect(),
+        risk: Worker::start("mr-risk", core(count), strategy, risk_bed, risk),
+        book: Worker::start("mr-book", core(count + 1), strategy, book_bed, book),
     }
 }
 

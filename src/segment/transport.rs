@@ -1,6 +1,8 @@
 //! The transport that the configuration names.
 
 use std::net::{SocketAddr, SocketAddrV4};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use super::memory::{frame_memory, ring};
 use super::{SegmentError, system};
@@ -15,6 +17,7 @@ use crate::net::frames::faults::{Faults, FaultyDriver};
 use crate::net::kernel::KernelTransport;
 use crate::net::tcp::{TcpSetup, TcpTransport};
 use crate::net::{Close, ConnId, Counts, Handler, Transport};
+use crate::ring::Bell;
 use crate::runtime::{Capability, Counter, need_capabilities};
 
 /// What a gateway has for a transport. What it does costs one predicted branch more.
@@ -94,6 +97,23 @@ fn with_parsers(
         fronts.push(AnyTransport::Front(Box::new(Front::new(wire, ports.clone(), ends))));
     }
     fronts.into_iter().chain(backs).collect()
+}
+
+/// Has the rings between fronts and parsers wake whoever reads them; `bells` are the gateways' own.
+pub(super) fn ring_bells(transports: &mut [AnyTransport], bells: &[Arc<Bell>]) {
+    let is_front = |transport: &AnyTransport| matches!(transport, AnyTransport::Front(_));
+    let fronts = transports.iter().filter(|transport| is_front(transport)).count();
+    let parsers = (transports.len() - fronts).checked_div(fronts).unwrap_or(0);
+    for (at, transport) in transports.iter_mut().enumerate() {
+        match transport {
+            AnyTransport::Plain(_) => {}
+            AnyTransport::Front(front) => {
+                let own = &bells[fronts + at * parsers..];
+                front.rings().zip(own).for_each(|(ring, bell)| ring.set_bell(bell));
+            }
+            AnyTransport::Back(back) => back.ring().set_bell(&bells[(at - fronts) / parsers]),
+        }
+    }
 }
 
 fn open_wires(config: &Config) -> Result<Opened, SegmentError> {
@@ -286,8 +306,12 @@ macro_rules! forward {
             $each!(self, inner => inner.close(conn));
         }
 
-        fn wait(&mut self, timeout_us: u32) {
-            $each!(self, inner => inner.wait(timeout_us));
+        fn wakes_by(&self) -> Option<BorrowedFd<'_>> {
+            $each!(self, inner => inner.wakes_by())
+        }
+
+        fn idle_us(&mut self) -> u32 {
+            $each!(self, inner => inner.idle_us())
         }
 
         fn connections_max(&self) -> usize {

@@ -1,6 +1,7 @@
 //! A gateway of its own for each test, and short words for talking to it.
 #![allow(dead_code, reason = "each test file uses some of it")]
 
+pub mod process;
 pub mod transport;
 
 use std::net::SocketAddr;

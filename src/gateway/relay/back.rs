@@ -1,10 +1,9 @@
 //! The end with the parser: a transport whose wire is a pair of rings.
 
-use super::{CREDIT_BYTES, Ends, Kind, PARCEL_BYTES, Parcel, UNSENT_MAX, stage_bytes};
+use super::{CREDIT_BYTES, Ends, Kind, PARCEL_BYTES, Parcel, UNSENT_MAX, WAIT_US, stage_bytes};
 use crate::net::{COUNTERS, Close, ConnId, Counts, Handler, Transport, UNCONSUMED_MAX};
-
-/// The longest sleep: rings wake nobody.
-const WAIT_US: u32 = 50;
+use crate::ring::Producer;
+use std::os::fd::BorrowedFd;
 
 struct Conn {
     id: ConnId,
@@ -33,6 +32,11 @@ pub struct Back {
 }
 
 impl Back {
+    /// The ring to the front.
+    pub fn ring(&mut self) -> &mut Producer<Parcel> {
+        &mut self.ends.out
+    }
+
     /// At the other end of a front's rings; `connections_max` is the front's.
     pub fn new(ends: Ends, connections_max: usize) -> Back {
         Back {
@@ -186,9 +190,13 @@ impl Transport for Back {
         }
     }
 
-    fn wait(&mut self, timeout_us: u32) {
-        let us = timeout_us.min(WAIT_US);
-        std::thread::sleep(std::time::Duration::from_micros(us.into()));
+    fn wakes_by(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn idle_us(&mut self) -> u32 {
+        let quiet = self.blocked.is_empty() && self.closes.is_empty() && self.ends.out.is_drained();
+        if quiet { u32::MAX } else { WAIT_US }
     }
 
     fn connections_max(&self) -> usize {

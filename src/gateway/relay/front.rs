@@ -1,9 +1,11 @@
 //! The end with the transport.
 
+use crate::ring::Producer;
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
 
-use super::{CREDIT_BYTES, Ends, Kind, PARCEL_BYTES, PARCELS, Parcel, stage_bytes};
+use super::{CREDIT_BYTES, Ends, Kind, PARCEL_BYTES, PARCELS, Parcel, WAIT_US, stage_bytes};
 use crate::net::{Close, ConnId, Counts, Handler, Transport};
 
 /// Connections that one turn may read, at most; each may leave part of a parcel empty.
@@ -38,6 +40,13 @@ pub struct Front<T> {
     closing: usize,
     /// Connections with something new to send.
     touched: Vec<ConnId>,
+}
+
+impl<T> Front<T> {
+    /// The rings to the backs, in order.
+    pub fn rings(&mut self) -> impl Iterator<Item = &mut Producer<Parcel>> {
+        self.backs.iter_mut().map(|back| &mut back.out)
+    }
 }
 
 impl<T: Transport> Front<T> {
@@ -250,8 +259,14 @@ impl<T: Transport> Transport for Front<T> {
         self.inner.close(conn);
     }
 
-    fn wait(&mut self, timeout_us: u32) {
-        self.inner.wait(timeout_us);
+    fn wakes_by(&self) -> Option<BorrowedFd<'_>> {
+        self.inner.wakes_by()
+    }
+
+    fn idle_us(&mut self) -> u32 {
+        let told = self.late.iter().all(VecDeque::is_empty);
+        let quiet = told && self.backs.iter_mut().all(|back| back.out.is_drained());
+        self.inner.idle_us().min(if quiet { u32::MAX } else { WAIT_US })
     }
 
     fn connections_max(&self) -> usize {

@@ -33,6 +33,9 @@ const UNSENT_MAX: usize = 64 << 10;
 /// connection fills the ring with what its back does not want yet.
 const CREDIT_BYTES: usize = 16 << 10;
 
+/// How long what waits for room in a ring is left alone: taking records out wakes nobody.
+const WAIT_US: u32 = 50;
+
 /// What goes from one agent to another: 256 bytes.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]

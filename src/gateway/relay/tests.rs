@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::BorrowedFd;
 
 use proptest::prelude::*;
 
@@ -55,7 +56,12 @@ impl Transport for Wire {
         self.closed.push(id);
     }
 
-    fn wait(&mut self, _: u32) {}
+    fn wakes_by(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+    fn idle_us(&mut self) -> u32 {
+        u32::MAX
+    }
 
     fn connections_max(&self) -> usize {
         CONNS

@@ -18,6 +18,7 @@ mod steering;
 mod tests;
 mod umem;
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use super::frames::{BURST, Capabilities, FrameDriver, STATISTICS};
@@ -139,8 +140,13 @@ impl FrameDriver for AfXdp {
         self.retry_ns = (self.transmit.unread() > 0).then_some(now_ns + RETRY_NS);
     }
 
-    fn wait(&mut self, timeout_us: u32) {
-        self.socket.wait(timeout_us);
+    fn wakes_by(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.socket.as_fd())
+    }
+
+    fn idle_us(&self) -> u32 {
+        // Frames that the device did not take yet are sent again.
+        if self.retry_ns.is_some() { (RETRY_NS / 1_000) as u32 } else { u32::MAX }
     }
 
     fn capabilities(&self) -> Capabilities {

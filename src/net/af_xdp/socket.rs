@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "system calls")]
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -227,15 +227,9 @@ impl Socket {
         }
     }
 
-    /// Sleeps until a frame comes in, `timeout_us` at most.
-    pub fn wait(&self, timeout_us: u32) {
-        let mut poll = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let timeout = libc::timespec {
-            tv_sec: i64::from(timeout_us) / 1_000_000,
-            tv_nsec: i64::from(timeout_us) % 1_000_000 * 1000,
-        };
-        // SAFETY: one valid `pollfd`, a valid timeout, no signal mask.
-        unsafe { libc::ppoll(&mut poll, 1, &timeout, std::ptr::null()) };
+    /// Readable once a frame came in.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     /// What the kernel counted.

@@ -8,10 +8,10 @@ mod eal;
 mod error;
 mod port;
 
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use dpdk_sys::{
     RX_IP_CKSUM_BAD, RX_IP_CKSUM_GOOD, RX_L4_CKSUM_BAD, RX_L4_CKSUM_GOOD, rte_mbuf, rte_mempool,
@@ -29,7 +29,7 @@ const OUT_MAX: usize = 4 * BURST;
 /// Calls in one flush that found no room in the device.
 const TRIES_MAX: u32 = 8;
 /// How long an idle queue sleeps at a time: nothing wakes it.
-const NAP: Duration = Duration::from_micros(50);
+const NAP_US: u32 = 50;
 
 /// Who takes care of checksums.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -422,8 +422,12 @@ impl FrameDriver for Dpdk {
         self.out.drain(..sent);
     }
 
-    fn wait(&mut self, timeout_us: u32) {
-        std::thread::sleep(NAP.min(Duration::from_micros(timeout_us.into())));
+    fn wakes_by(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn idle_us(&self) -> u32 {
+        NAP_US
     }
 
     fn capabilities(&self) -> Capabilities {

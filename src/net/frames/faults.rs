@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::os::fd::BorrowedFd;
 
 use super::{BURST, Capabilities, FrameDriver, STATISTICS};
 
@@ -160,9 +161,13 @@ impl<D: FrameDriver> FrameDriver for FaultyDriver<D> {
         self.inner.flush(now_ns);
     }
 
-    fn wait(&mut self, timeout_us: u32) {
-        let busy = self.next_due_ns().is_some();
-        self.inner.wait(if busy { timeout_us.min(50) } else { timeout_us });
+    fn wakes_by(&self) -> Option<BorrowedFd<'_>> {
+        self.inner.wakes_by()
+    }
+
+    fn idle_us(&self) -> u32 {
+        let own = if self.next_due_ns().is_some() { 50 } else { u32::MAX };
+        own.min(self.inner.idle_us())
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -4,6 +4,8 @@
 //! Received frames are seen where the driver put them; frames to send are written where the
 //! driver takes them from. Nothing is copied that the driver itself does not copy.
 
+use std::os::fd::BorrowedFd;
+
 pub mod faults;
 pub mod pipe;
 
@@ -40,8 +42,13 @@ pub trait FrameDriver {
     /// Sends what was taken.
     fn flush(&mut self, now_ns: u64);
 
-    /// Waits for a frame to come in, `timeout_us` at most.
-    fn wait(&mut self, timeout_us: u32);
+    /// What is readable once a frame came in; nothing if only a look tells.
+    fn wakes_by(&self) -> Option<BorrowedFd<'_>>;
+
+    /// For how many microseconds it may be left alone if no frame comes in.
+    fn idle_us(&self) -> u32 {
+        u32::MAX
+    }
 
     /// What the driver can do.
     fn capabilities(&self) -> Capabilities;

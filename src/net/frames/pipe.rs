@@ -1,6 +1,7 @@
 //! A wire inside the process: two ends, each a frame driver.
 
 use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex};
 
 use super::{BURST, Capabilities, FrameDriver, STATISTICS};
@@ -62,8 +63,8 @@ impl FrameDriver for Pipe {
 
     fn flush(&mut self, _now_ns: u64) {}
 
-    fn wait(&mut self, timeout_us: u32) {
-        std::thread::sleep(std::time::Duration::from_micros(timeout_us.into()));
+    fn wakes_by(&self) -> Option<BorrowedFd<'_>> {
+        None
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "system calls")]
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Events taken in one call.
 const EVENTS_MAX: usize = 64;
@@ -63,11 +63,8 @@ impl Epoll {
         Ready { token, readable: any(libc::EPOLLIN | over), writable: any(libc::EPOLLOUT) }
     }
 
-    /// Sleeps until something is ready, taking nothing.
-    pub fn sleep(&self, timeout_us: u32) {
-        let mut poll = libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let timeout = libc::timespec { tv_sec: 0, tv_nsec: i64::from(timeout_us) * 1000 };
-        // SAFETY: one valid `pollfd`, a valid timeout below a second, no signal mask.
-        unsafe { libc::ppoll(&mut poll, 1, &timeout, std::ptr::null()) };
+    /// Readable as long as something is ready.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }

@@ -8,6 +8,7 @@ mod socket;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::BorrowedFd;
 
 use super::{COUNTERS, Close, ConnId, Counts, Handler, Transport, UNCONSUMED_MAX};
 use epoll::{Epoll, Ready};
@@ -26,6 +27,8 @@ const LEFT_BYTES: usize = 2048;
 const READ_MIN: usize = 512;
 /// New connections taken in one turn: whoever was there before waits for no more than these.
 const ACCEPTS_MAX: usize = 4;
+/// How long bytes that are not wanted yet are left alone by one who sleeps.
+const PAUSE_US: u32 = 200;
 /// Turns that a new connection waits for a place before somebody else's is taken.
 const WAITS_MAX: u32 = 64;
 /// Connections read in one turn beside the hot ones.
@@ -352,10 +355,17 @@ impl Transport for KernelTransport {
         }
     }
 
-    fn wait(&mut self, timeout_us: u32) {
-        // What is found ready stays ready: connections are told of by the next poll's epoll
-        // again only if nothing was taken, so nothing is taken here.
-        self.epoll.sleep(timeout_us);
+    fn wakes_by(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.epoll.as_fd())
+    }
+
+    fn idle_us(&mut self) -> u32 {
+        let more = |index: &u32| self.conns[*index as usize].as_ref().is_some_and(|conn| conn.more);
+        let waits = !self.ready.is_empty()
+            || !self.broken.is_empty()
+            || !self.accepting.is_empty()
+            || self.hot.iter().any(more);
+        if waits { PAUSE_US } else { u32::MAX }
     }
 
     fn connections_max(&self) -> usize {

@@ -16,6 +16,7 @@ mod table;
 mod timers;
 
 use std::net::SocketAddrV4;
+use std::os::fd::BorrowedFd;
 
 use super::frames::{FrameDriver, STATISTICS};
 use super::{COUNTERS, Close, ConnId, Counts, Handler, Transport};
@@ -106,11 +107,12 @@ impl<D: FrameDriver> Transport for TcpTransport<D> {
         self.stack.close(id);
     }
 
-    fn wait(&mut self, timeout_us: u32) {
-        let timeout_us = timeout_us.min(self.stack.idle_us());
-        if timeout_us > 0 {
-            self.driver.wait(timeout_us);
-        }
+    fn wakes_by(&self) -> Option<BorrowedFd<'_>> {
+        self.driver.wakes_by()
+    }
+
+    fn idle_us(&mut self) -> u32 {
+        self.stack.idle_us().min(self.driver.idle_us())
     }
 
     fn connections_max(&self) -> usize {

@@ -200,7 +200,7 @@ impl Model {
             }
             self.last_trade[symbol.index()]
         } else {
-            if c.price.0 == 0 || c.price.0 % TICK != 0 {
+            if c.price.0 == 0 || !c.price.0.is_multiple_of(TICK) {
                 return Err(Reject::InvalidPrice);
             }
             if !(low..=high).contains(&c.price.0) {
