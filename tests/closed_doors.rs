@@ -116,7 +116,7 @@ fn every_thread_is_confined_and_it_still_trades_rotates_and_stops() {
         enter(&mut alice, &buy(user_ref, 1, "90.00").ioc());
         canceled(&mut alice, user_ref, 1, 'I');
     }
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", process.0.id())).unwrap();
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
     let mut threads = 0;
     for task in tasks {
         let path = task.unwrap().path();
@@ -141,7 +141,7 @@ fn confinement_can_be_turned_off() {
     let scratch = Scratch::new();
     let (process, address) = Process::start(&scratch.0, "confine = false");
     trade(address);
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
     assert!(status.contains("Seccomp:\t0"), "{status}");
     process.stop();
 }
