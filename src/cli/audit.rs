@@ -7,6 +7,7 @@ use super::Outcome;
 use crate::audit::{Entry, files, read};
 use crate::config::Config;
 use crate::wire::fix::{SOH, msg_type, tag};
+use crate::wire::{ouch, ouch42};
 
 /// Look into the audit files, which hold every message in and out as it stood on the wire.
 #[derive(clap::Args)]
@@ -17,7 +18,7 @@ pub struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// Print the messages that fit all that is asked for, oldest first, FIX with its tags' names.
+    /// Print the messages that fit all that is asked for, oldest first, fields with their names.
     Grep(Grep),
 }
 
@@ -45,8 +46,11 @@ struct Grep {
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// The messages as they are, and nothing else.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     raw: bool,
+    /// A JSON object for each message.
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
@@ -95,10 +99,18 @@ impl Grep {
             out.write_all(&entry.message)?;
             return if entry.protocol.starts_with("ouch") { Ok(()) } else { out.write_all(b"\n") };
         }
+        if self.json {
+            return writeln!(out, "{}", as_json(entry));
+        }
         let arrow = if entry.direction == "in" { "->" } else { "<-" };
         write!(out, "{} {} {arrow}", entry.time, entry.session)?;
         if is_fix(entry) {
             for (name, value) in named(&entry.message) {
+                write!(out, " {name}={value}")?;
+            }
+        } else if let Some((name, told)) = described(entry) {
+            write!(out, " {} {name}", entry.protocol)?;
+            for (name, value) in told {
                 write!(out, " {name}={value}")?;
             }
         } else {
@@ -106,6 +118,44 @@ impl Grep {
         }
         writeln!(out)
     }
+}
+
+/// An OUCH message's name and fields.
+fn described(entry: &Entry) -> Option<(&'static str, Vec<(String, String)>)> {
+    let to_gateway = entry.direction == "in";
+    match entry.protocol.as_str() {
+        "ouch5" => ouch::describe::describe(to_gateway, &entry.message),
+        "ouch42" => ouch42::describe::describe(to_gateway, &entry.message),
+        _ => None,
+    }
+}
+
+/// One message as an object: what the file says of it, its type, and its fields in order. What is no
+/// message of its protocol has its bytes instead.
+fn as_json(entry: &Entry) -> serde_json::Value {
+    let mut object = serde_json::json!({
+        "time": entry.time,
+        "session": entry.session,
+        "direction": entry.direction,
+        "protocol": entry.protocol,
+    });
+    let pair = |(name, value): (String, String)| serde_json::json!([name, value]);
+    if is_fix(entry) {
+        let kind = fields(&entry.message).find(|(tag, _)| *tag == b"35").map_or(&b""[..], |f| f.1);
+        object["type"] = msg_type::name(kind).map_or_else(|| text_of(kind), str::to_owned).into();
+        let all = fields(&entry.message);
+        object["fields"] = all.map(|(tag, value)| pair((text_of(tag), text_of(value)))).collect();
+    } else if let Some((name, told)) = described(entry) {
+        object["type"] = name.into();
+        object["fields"] = told.into_iter().map(pair).collect();
+    } else {
+        object["bytes"] = entry.message.escape_ascii().to_string().into();
+    }
+    object
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A message of a FIX session, or before a Logon.
@@ -204,6 +254,18 @@ mod tests {
         assert!(!holds(&fix, b"A") && !holds(&fix, b"D"));
         let ouch = entry("ouch42", b"OA1            B");
         assert!(holds(&ouch, b"A1") && !holds(&ouch, b"A"));
+    }
+
+    #[test]
+    fn messages_of_both_protocols_are_objects() {
+        let fix = as_json(&entry("fix44", b"8=FIX.4.4\x0135=D\x0111=A1\x01"));
+        assert_eq!(fix["type"], "NewOrderSingle");
+        assert_eq!(fix["fields"][2], serde_json::json!(["11", "A1"]));
+        let cancel = as_json(&entry("ouch42", b"XA1            \0\0\0\0"));
+        assert_eq!(cancel["type"], "CancelOrder");
+        assert_eq!(cancel["fields"][1], serde_json::json!(["Token", "A1"]));
+        let junk = as_json(&entry("ouch5", b"?\x01"));
+        assert_eq!(junk["bytes"], "?\\x01");
     }
 
     #[test]

@@ -40,6 +40,9 @@ pub struct Arguments {
     /// Seconds to wait for the order to be done.
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     timeout: f64,
+    /// Stay until the order is done, however long that takes.
+    #[arg(long, conflicts_with = "timeout")]
+    wait: bool,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -62,7 +65,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     };
     let mut client = Client::login(arguments.to, &arguments.user, &arguments.password, 0)
         .map_err(|e| format!("{}: {e}", arguments.to))?;
-    let deadline = Instant::now() + timeout;
+    let deadline = (!arguments.wait).then(|| Instant::now() + timeout);
     client.send(&account_query())?;
     let user_ref = loop {
         let answer = Answer::parse(&client.message(timeout)?);
@@ -84,10 +87,11 @@ pub fn run(arguments: &Arguments) -> Outcome {
 }
 
 /// Prints what happens to an order until nothing of it is open.
-fn follow(client: &mut Client, user_ref: u32, quantity: u32, deadline: Instant) -> Outcome {
+fn follow(client: &mut Client, user_ref: u32, quantity: u32, deadline: Option<Instant>) -> Outcome {
     let mut open = quantity;
     while open > 0 {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline
+            .map_or(Duration::from_secs(1), |at| at.saturating_duration_since(Instant::now()));
         let message = match client.receive(left)? {
             Some(Received::Message(_, message)) => message,
             Some(Received::Debug(text)) => {
@@ -95,6 +99,7 @@ fn follow(client: &mut Client, user_ref: u32, quantity: u32, deadline: Instant) 
                 continue;
             }
             Some(Received::EndOfSession) => return Err("the gateway ended the session".into()),
+            None if deadline.is_none() => continue,
             None => {
                 println!("{open} still open at the timeout");
                 return Ok(());

@@ -9,6 +9,12 @@ macro_rules! message {
         #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
         #[repr(C)]
         pub struct $name { $($(#[$field_doc])* pub $field: $type),* }
+
+        impl $crate::wire::ouch::describe::Describe for $name {
+            fn describe(&self, told: &mut $crate::wire::ouch::describe::Told) {
+                $($crate::wire::ouch::describe::Value::tell(&self.$field, stringify!($field), told);)*
+            }
+        }
     };
 }
 pub(crate) use message;

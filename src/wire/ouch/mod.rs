@@ -5,6 +5,7 @@
 //! the currency unit, timestamps are nanoseconds since midnight (UTC here).
 
 pub mod appendage;
+pub mod describe;
 pub mod inbound;
 pub mod outbound;
 

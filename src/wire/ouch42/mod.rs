@@ -4,6 +4,8 @@
 //! Integers are big-endian, text is ASCII padded right with spaces, prices are in 1/10000 of the
 //! currency unit, timestamps are nanoseconds since midnight (UTC here).
 
+pub mod describe;
+
 use zerocopy::big_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
