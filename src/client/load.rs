@@ -1,16 +1,20 @@
 //! Open-loop load: messages leave on a schedule whether or not answers came, and latency is
 //! counted from when a message should have left (no coordinated omission).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
 use super::{Answer, Client, Received};
+use crate::wire::soupbin::{kind, packet};
 
 /// How long to look away when nothing came; counts towards the latency that is found.
 const NAP: Duration = Duration::from_micros(10);
+
+/// Bytes that a session may have waiting for its socket: beyond, the load is late.
+const UNSENT_MAX: usize = 64 << 10;
 
 /// Sessions that share a schedule.
 pub struct OpenLoop {
@@ -20,6 +24,8 @@ pub struct OpenLoop {
 
 struct Session {
     client: Client,
+    /// What the socket did not take yet.
+    unsent: VecDeque<u8>,
     /// When each order that is not accepted yet should have left.
     waiting: HashMap<u32, Duration>,
 }
@@ -58,13 +64,27 @@ impl Default for Tally {
     }
 }
 
+impl Session {
+    /// Writes what the socket takes.
+    fn write(&mut self) -> io::Result<()> {
+        while !self.unsent.is_empty() {
+            let sent = self.client.try_send_raw(self.unsent.as_slices().0)?;
+            if sent == 0 {
+                break;
+            }
+            self.unsent.drain(..sent);
+        }
+        Ok(())
+    }
+}
+
 impl OpenLoop {
     /// Takes over logged-in clients.
     pub fn new(clients: Vec<Client>) -> io::Result<OpenLoop> {
         let mut sessions = Vec::with_capacity(clients.len());
         for client in clients {
             client.set_nonblocking()?;
-            sessions.push(Session { client, waiting: HashMap::new() });
+            sessions.push(Session { client, unsent: VecDeque::new(), waiting: HashMap::new() });
         }
         Ok(OpenLoop { sessions, started: Instant::now() })
     }
@@ -94,7 +114,8 @@ impl OpenLoop {
         }
     }
 
-    /// Sends a session's message that was due at `due`; `user_ref` if it is an order.
+    /// Sends a session's message that was due at `due`; `user_ref` if it is an order. Where the gateway
+    /// does not read as fast as that, it is waited for.
     pub fn send(
         &mut self,
         session: usize,
@@ -103,19 +124,26 @@ impl OpenLoop {
         due: Duration,
         tally: &mut Tally,
     ) -> io::Result<()> {
+        while self.sessions[session].unsent.len() > UNSENT_MAX {
+            if self.receive(tally)? == 0 {
+                std::thread::sleep(NAP);
+            }
+        }
         let session = &mut self.sessions[session];
         if let Some(user_ref) = user_ref {
             session.waiting.insert(user_ref, due);
             tally.orders += 1;
         }
         tally.messages += 1;
-        session.client.send(message)
+        session.unsent.extend(packet(kind::UNSEQUENCED, message));
+        session.write()
     }
 
     /// Takes what came. Returns how many messages that were.
     pub fn receive(&mut self, tally: &mut Tally) -> io::Result<usize> {
         let mut count = 0;
         for session in &mut self.sessions {
+            session.write()?;
             let (waiting, started) = (&mut session.waiting, self.started);
             count += session.client.drain(|received| {
                 let Received::Message(_, message) = received else { return };

@@ -102,6 +102,16 @@ impl Client {
         (&self.stream).write_all(bytes)
     }
 
+    /// Sends as much of some packets as goes without waiting. Returns how many bytes that were. No
+    /// heartbeat is due for another second: the rest comes first.
+    pub fn try_send_raw(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sent = Instant::now();
+        match (&self.stream).write(bytes) {
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
+            result => result,
+        }
+    }
+
     /// Says goodbye.
     pub fn logout(&mut self) -> io::Result<()> {
         (&self.stream).write_all(&soupbin::packet(kind::LOGOUT_REQUEST, b""))

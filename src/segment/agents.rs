@@ -1,6 +1,9 @@
 //! The stages as duties of threads.
 
 use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
 
 use crate::book::BookAgent;
 use crate::gateway::Gateway;
@@ -228,6 +231,9 @@ pub(super) struct JournalDuty {
     counter: Counter,
     /// Somebody waits for each write.
     awaited: bool,
+    /// What each write took, in nanoseconds, and where that is shown.
+    took_ns: Histogram<u64>,
+    shown: [Counter; 2],
 }
 
 impl JournalDuty {
@@ -241,7 +247,10 @@ impl JournalDuty {
     ) -> JournalDuty {
         let counter = counters.get("journal.durable");
         let free = counters.get("journal.disk_free_bytes");
-        JournalDuty { writer, disk, free, failure, durable, counter, awaited }
+        let shown = ["journal.write_p50_ns", "journal.write_p99_ns"].map(|name| counters.get(name));
+        let took_ns = Histogram::new_with_bounds(100, 60 * NANOS_PER_SEC, 2);
+        let took_ns = took_ns.expect("two digits up to a minute");
+        JournalDuty { writer, disk, free, failure, durable, counter, awaited, took_ns, shown }
     }
 }
 
@@ -259,9 +268,15 @@ impl Duty for JournalDuty {
         }
         if let Some(free) = self.disk.poll() {
             self.free.set(free);
+            let at = |quantile| self.took_ns.value_at_quantile(quantile);
+            self.shown.iter().zip([at(0.5), at(0.99)]).for_each(|(shown, ns)| shown.set(ns));
         }
+        let began = Instant::now();
         match self.writer.write() {
             Ok(written) => {
+                if written > 0 {
+                    self.took_ns.saturating_record(began.elapsed().as_nanos() as u64);
+                }
                 self.counter.set(self.durable.seq().0);
                 if !self.awaited && written > 0 {
                     std::thread::sleep(REST);

@@ -3,13 +3,15 @@
 use crate::{gateway, net};
 
 /// What belongs to the segment as a whole.
-const OWN: [&str; 8] = [
+const OWN: [&str; 10] = [
     "risk.sequenced",
     "risk.rejected",
     "risk.ignored",
     "risk.open_orders",
     "journal.durable",
     "journal.disk_free_bytes",
+    "journal.write_p50_ns",
+    "journal.write_p99_ns",
     "audit.written",
     "audit.lost",
 ];
