@@ -6,7 +6,7 @@
 #![allow(unsafe_code, reason = "calls into DPDK")]
 
 use std::collections::VecDeque;
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
@@ -64,6 +64,8 @@ pub(super) fn errno(error: c_int) -> io::Error {
 }
 
 fn init(arguments: &[String]) -> Result<(), c_int> {
+    hush(c"libxdp.so.1", c"libxdp_set_print");
+    hush(c"libbpf.so.1", c"libbpf_set_print");
     let program = ["millrace".to_owned()];
     let words = program.iter().chain(arguments);
     let words: Result<Vec<CString>, _> = words.map(|word| CString::new(word.as_str())).collect();
@@ -76,6 +78,25 @@ fn init(arguments: &[String]) -> Result<(), c_int> {
     let error = unsafe { dpdk_sys::shim_init(words.len() as c_int, pointers.as_mut_ptr(), log) };
     set_affinity(&cores);
     if error == 0 { Ok(()) } else { Err(error) }
+}
+
+/// Has a library that drivers may bring with them write nothing to stderr: what these say of a start
+/// that goes well reads like an error. Where the library is not there, there is nothing to hush.
+fn hush(library: &CStr, setter: &CStr) {
+    // SAFETY: a terminated name. The library stays, as it does when its driver loads it.
+    let library = unsafe { libc::dlopen(library.as_ptr(), libc::RTLD_NOW) };
+    if library.is_null() {
+        return;
+    }
+    // SAFETY: an open library and a terminated name.
+    let setter = unsafe { libc::dlsym(library, setter.as_ptr()) };
+    if !setter.is_null() {
+        type SetPrint = unsafe extern "C" fn(*const libc::c_void) -> *const libc::c_void;
+        // SAFETY: both take a function to print with, or none, and return the one before.
+        let set_print: SetPrint = unsafe { std::mem::transmute(setter) };
+        // SAFETY: no function is one of the values that they take (bpf/libbpf.h, xdp/libxdp.h).
+        unsafe { set_print(std::ptr::null()) };
+    }
 }
 
 fn affinity() -> libc::cpu_set_t {
