@@ -5,6 +5,7 @@ mod fairness;
 mod fix;
 mod orders;
 mod parsers;
+mod picture;
 mod place;
 mod plan;
 mod storm;

@@ -1,10 +1,14 @@
 //! `millrace bench wire`
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+
 use super::super::Outcome;
+use super::picture::{Curve, percentiles};
 use super::place::Place;
-use super::plan::{Measured, Plan};
+use super::plan::{Measured, Plan, histogram};
 use super::{echo, fix, orders};
 use crate::client::playground::{Carrier, Playground};
 use crate::runtime::{allowed_cores, signals};
@@ -31,6 +35,9 @@ pub struct Arguments {
     /// Connections that are open and idle beside the one that trades.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     idle: u32,
+    /// Draw the percentiles of what was measured, kernel sockets and frames, into this SVG.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -58,6 +65,8 @@ struct Row<'a> {
     p50_us: Vec<f64>,
     p99_us: Vec<f64>,
     calls: Vec<f64>,
+    /// Of all runs.
+    times_ns: Histogram<u64>,
 }
 
 impl<'a> Row<'a> {
@@ -67,7 +76,8 @@ impl<'a> Row<'a> {
         measure: impl Fn(&Plan) -> Measured + 'a,
     ) -> Row<'a> {
         let (p50_us, p99_us, calls) = (vec![], vec![], vec![]);
-        Row { name: name.to_owned(), floor, measure: Box::new(measure), p50_us, p99_us, calls }
+        let (name, measure, times_ns) = (name.to_owned(), Box::new(measure), histogram());
+        Row { name, floor, measure, p50_us, p99_us, calls, times_ns }
     }
 }
 
@@ -82,22 +92,28 @@ pub fn run(arguments: &Arguments) -> Outcome {
 
 fn measure(arguments: &Arguments, cores: [usize; 2]) -> Outcome {
     let plan = Plan { round_trips: arguments.round_trips, idle: arguments.idle, cores };
+    let mut curves = vec![];
     let wanted = |which| arguments.transport == which || arguments.transport == Which::All;
     if wanted(Which::Kernel) {
         let place = Place::Loopback;
-        table("loopback", kernel_rows(&place), arguments, &plan)?;
+        table("loopback", kernel_rows(&place), arguments, &plan, &mut curves)?;
     }
     if wanted(Which::Fix) {
         let place = Place::Loopback;
-        table("FIX 4.4, loopback", fix_rows(&place), arguments, &plan)?;
+        table("FIX 4.4, loopback", fix_rows(&place), arguments, &plan, &mut curves)?;
     }
     if wanted(Which::AfXdp) {
         let carrier = Carrier::AfXdp(vec![0]);
-        on_veth::<echo::OnAfXdp>("af_xdp", &carrier, arguments, &plan)?;
+        on_veth::<echo::OnAfXdp>("af_xdp", &carrier, arguments, &plan, &mut curves)?;
     }
     #[cfg(feature = "dpdk")]
     if wanted(Which::Dpdk) {
-        on_veth::<echo::OnDpdk>("dpdk", &Carrier::Dpdk("net_af_xdp"), arguments, &plan)?;
+        let carrier = Carrier::Dpdk("net_af_xdp");
+        on_veth::<echo::OnDpdk>("dpdk", &carrier, arguments, &plan, &mut curves)?;
+    }
+    if let Some(file) = &arguments.svg {
+        std::fs::write(file, percentiles("One order at a time, both sides spinning", &curves))?;
+        println!("{} shows the percentiles", file.display());
     }
     Ok(())
 }
@@ -128,6 +144,7 @@ fn on_veth<F: echo::Floor>(
     carrier: &Carrier,
     arguments: &Arguments,
     plan: &Plan,
+    curves: &mut Vec<Curve>,
 ) -> Outcome {
     let playground = Playground::new(1)?;
     let place = Place::Veth(&playground);
@@ -142,7 +159,7 @@ fn on_veth<F: echo::Floor>(
     rows.push(row("UDP echo", None, |plan, place, _| echo::udp::<F>(plan, place)));
     rows.push(row("TCP echo", None, |plan, place, _| echo::tcp::<F>(plan, place)));
     rows.push(row("order to Accepted", Some((3, 1.5)), orders::measure));
-    let medians = table("veth", rows, arguments, plan)?;
+    let medians = table("veth", rows, arguments, plan, curves)?;
     println!(
         "  {name}: {:.2} of kernel sockets (mark 1.00, goal 0.80), {:.2} of the UDP echo",
         medians[4] / medians[1],
@@ -157,6 +174,7 @@ fn table(
     mut rows: Vec<Row<'_>>,
     arguments: &Arguments,
     plan: &Plan,
+    curves: &mut Vec<Curve>,
 ) -> Result<Vec<f64>, Box<dyn std::error::Error>> {
     for _ in 0..arguments.runs {
         for row in &mut rows {
@@ -167,6 +185,7 @@ fn table(
             row.p50_us.push(figures.times_ns.value_at_quantile(0.5) as f64 / 1000.0);
             row.p99_us.push(figures.times_ns.value_at_quantile(0.99) as f64 / 1000.0);
             row.calls.extend(figures.driver_calls);
+            row.times_ns.add(&figures.times_ns)?;
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -188,6 +207,10 @@ fn table(
         }
         println!();
     }
+    curves.extend(rows.into_iter().map(|row| {
+        let name = if wire == "veth" { format!("{}, veth", row.name) } else { row.name };
+        Curve { name, times_ns: row.times_ns }
+    }));
     Ok(medians.into_iter().map(|(p50, _)| p50).collect())
 }
 
