@@ -451,3 +451,121 @@ fn one_who_repeats_nothing_does_not_push_out_what_is_remembered_of_others() {
     pair.now_ns += 1_000;
     assert_eq!(pair.send(honest(3)), Some(Reject::None));
 }
+
+fn replace(orig: u32, user_ref: u32, qty: u32, price: u32) -> Command {
+    Command {
+        orig_user_ref: UserRefNum(orig),
+        qty,
+        price: Price(price),
+        ..about(CommandKind::Replace, 0, user_ref)
+    }
+}
+
+#[test]
+fn who_is_beyond_a_limit_that_was_lowered_may_still_reduce() {
+    let mut pair = Pair::new(limits());
+    assert_eq!(pair.send(enter(0, 1, Side::Buy, 500, 100_000)), Some(Reject::None));
+    let lowered = Limits { max_position: 100, max_open_notional: 10_000_000, ..limits() };
+    pair.risk.set_limits(FirmId(0), lowered);
+    assert_eq!(pair.send(replace(1, 2, 400, 100_000)), Some(Reject::None));
+    assert_eq!(pair.send(replace(2, 3, 400, 99_000)), Some(Reject::None));
+    assert_eq!(pair.send(replace(3, 4, 401, 99_000)), Some(Reject::AggregateExposure));
+    assert_eq!(pair.send(replace(3, 5, 400, 99_100)), Some(Reject::AggregateExposure));
+    assert_eq!(pair.risk.open_notional(FirmId(0)), 400 * 99_000);
+}
+
+#[test]
+fn an_order_whose_cancel_is_on_its_way_is_not_replaced() {
+    let mut pair = Pair::new(limits());
+    assert_eq!(pair.send(enter(0, 1, Side::Buy, 10, 90_000)), Some(Reject::None));
+    // A user's own cancel may leave something of the order; the end of a session does not.
+    let mut half = Command { qty: 5, ..about(CommandKind::Cancel, 0, 1) };
+    assert!(pair.risk.sequence(&mut half, pair.now_ns));
+    let mut good = replace(1, 2, 10, 91_000);
+    assert!(pair.risk.sequence(&mut good, pair.now_ns));
+    assert_eq!(good.verdict, Reject::None);
+    pair.book.apply(&half, &mut pair.reports);
+    pair.book.apply(&good, &mut pair.reports);
+    pair.settle();
+    let mut end = about(CommandKind::Disconnect, 0, 0);
+    assert!(pair.risk.sequence(&mut end, pair.now_ns));
+    let cancel = pair.risk.next_cancel(pair.now_ns).expect("the order");
+    let mut late = replace(2, 3, 10, 92_000);
+    assert!(pair.risk.sequence(&mut late, pair.now_ns));
+    assert_eq!(late.verdict, Reject::ReplaceNotAllowed);
+    pair.book.apply(&cancel, &mut pair.reports);
+    pair.settle();
+    assert_eq!(pair.book.open_orders(), 0);
+}
+
+#[test]
+fn a_mass_cancel_takes_one_group_and_nothing_that_came_after_it() {
+    let mut pair = Pair::new(limits());
+    for (n, group) in [(1, 7), (2, 8), (3, 7)] {
+        let order = Command { group, ..enter(0, n, Side::Buy, 10, 90_000) };
+        assert_eq!(pair.send(order), Some(Reject::None));
+    }
+    let mut of_group = Command {
+        flags: OrderFlags(OrderFlags::ONE_GROUP),
+        group: 7,
+        ..about(CommandKind::MassCancel, 0, 4)
+    };
+    assert!(pair.risk.sequence(&mut of_group, pair.now_ns));
+    // Sequenced behind it, before its cancels are.
+    let mut later = Command { group: 7, ..enter(0, 5, Side::Buy, 10, 90_000) };
+    assert!(pair.risk.sequence(&mut later, pair.now_ns));
+    pair.book.apply(&later, &mut pair.reports);
+    pair.settle();
+    let mut left = vec![];
+    pair.book.for_each_order(SYMBOL, |_, order| left.push(order.user_ref.0));
+    assert_eq!(left, [2, 5]);
+    // A replacement keeps the group, and its place in time is its own.
+    assert_eq!(pair.send(replace(5, 6, 10, 90_100)), Some(Reject::None));
+    pair.send(Command { user_ref: UserRefNum(7), ..of_group });
+    assert_eq!(pair.book.open_orders(), 1);
+}
+
+#[test]
+fn a_replacement_has_its_own_time() {
+    let gtt = |order: Command, expire_s| Command { tif: TimeInForce::Gtt, expire_s, ..order };
+    let mut pair = Pair::new(limits());
+    for user_ref in [1, 2] {
+        let order = enter(0, user_ref, Side::Buy, 10, 90_000);
+        assert_eq!(pair.send(gtt(order, 7)), Some(Reject::None));
+    }
+    assert!(pair.risk.has_timers());
+    // One for the day, one for longer.
+    assert_eq!(pair.send(replace(1, 3, 10, 90_000)), Some(Reject::None));
+    assert_eq!(pair.send(gtt(replace(2, 4, 10, 90_000), 20)), Some(Reject::None));
+    for (second, open) in [(6, 2), (7, 2), (19, 2), (20, 1), (100, 1)] {
+        pair.now_ns = T0 + second * NANOS_PER_SEC;
+        pair.settle();
+        assert_eq!(pair.book.open_orders(), open, "after {second} s");
+    }
+    assert!(!pair.risk.has_timers());
+}
+
+#[test]
+fn a_modify_that_cannot_be_read_changes_nothing() {
+    let mut pair = Pair::new(Limits { max_position: 1 << 40, ..limits() });
+    assert_eq!(pair.send(enter(0, 1, Side::SellShort, 10, 110_000)), Some(Reject::None));
+    let to_long = |flags| Command {
+        side: Side::Sell,
+        qty: 10,
+        flags: OrderFlags(flags),
+        ..about(CommandKind::Modify, 0, 1)
+    };
+    // What the order is from then on is seen in what replaces it.
+    let side_of_replacement = |pair: &mut Pair, user_ref| {
+        let mut replace =
+            Command { orig_user_ref: UserRefNum(1), ..replace(1, user_ref, 10, 110_000) };
+        replace.price = Price(1); // off the tick, so that the order stays
+        assert!(pair.risk.sequence(&mut replace, pair.now_ns));
+        assert_eq!(replace.verdict, Reject::InvalidPrice);
+        replace.side
+    };
+    assert_eq!(pair.send(to_long(OrderFlags::UNREADABLE)), Some(Reject::None));
+    assert_eq!(side_of_replacement(&mut pair, 2), Side::SellShort);
+    assert_eq!(pair.send(to_long(0)), Some(Reject::None));
+    assert_eq!(side_of_replacement(&mut pair, 3), Side::Sell);
+}
