@@ -66,7 +66,7 @@ pub trait Handler {
 /// Bytes a handler may leave unconsumed on a connection; more closes it.
 pub const UNCONSUMED_MAX: usize = 4096;
 
-/// Moves bytes. Nothing here blocks but [`Transport::wait`].
+/// Moves bytes. Nothing here blocks: who has nothing to do waits by [`Transport::wakes_by`].
 pub trait Transport {
     /// Takes in what there is, up to about `budget` bytes, and tells the handler. `now_ns` is
     /// Unix time. Returns how much was done.

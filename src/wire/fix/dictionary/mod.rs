@@ -1,5 +1,5 @@
-//! What the messages that are understood may hold, and whether one does. [`fix42`] and [`fix44`]
-//! have the specification's tables, in the words of [`layout`].
+//! What the messages that are understood may hold, and whether one does. `fix42` and `fix44`
+//! have the specification's tables, in the words of `layout`.
 
 mod fix42;
 mod fix44;
