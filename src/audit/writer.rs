@@ -221,6 +221,10 @@ impl Writer {
 }
 
 impl Duty for Writer {
+    fn nap(&mut self, _: u32) {
+        std::thread::sleep(REST);
+    }
+
     fn poll(&mut self) -> usize {
         let taken = self.take();
         // Unless they come faster than it rests: then what there is fills the ring.

@@ -12,6 +12,9 @@ pub enum IdleStrategy {
     Yield,
     /// Poll, then yield, then sleep until there is something.
     Park,
+    /// As [`IdleStrategy::Park`], but look often for about a second of idleness before sleeping: for
+    /// those whom agents that spin would have to wake, which takes a system call.
+    Linger,
     /// Sleep whenever there is nothing: for helpers, on whose promptness no order depends.
     Rest,
 }
@@ -23,6 +26,8 @@ pub enum Pause {
     None,
     /// Let another thread run.
     Yield,
+    /// Sleep for up to so many microseconds.
+    Nap(u32),
     /// Sleep until something comes; where that would not wake, for up to so many microseconds.
     Sleep(u32),
 }
@@ -33,6 +38,8 @@ const SPINS: u32 = 64;
 const LONG_SPINS: u32 = 2_000_000;
 /// Yields before it sleeps.
 const YIELDS: u32 = 64;
+/// Naps before one that lingers sleeps: about a second.
+const LINGERING: u32 = 5_000;
 /// The longest sleep that nothing ends.
 const SLEEP_MAX_US: u32 = 200;
 
@@ -65,6 +72,9 @@ impl Idle {
             _ if beyond == 0 => Pause::None,
             IdleStrategy::Yield => Pause::Yield,
             _ if beyond <= YIELDS => Pause::Yield,
+            IdleStrategy::Linger if beyond - YIELDS <= LINGERING => {
+                Pause::Nap((beyond - YIELDS).min(SLEEP_MAX_US))
+            }
             _ => Pause::Sleep((beyond - YIELDS).min(SLEEP_MAX_US)),
         }
     }
@@ -92,6 +102,8 @@ mod tests {
         assert_eq!(pause(IdleStrategy::SpinThenPark, SPINS + 1), Pause::None);
         assert_eq!(pause(IdleStrategy::SpinThenPark, 3_000_000), Pause::Sleep(SLEEP_MAX_US));
         assert_eq!(pause(IdleStrategy::Rest, 1), Pause::Sleep(SLEEP_MAX_US));
+        assert_eq!(pause(IdleStrategy::Linger, 1_000), Pause::Nap(SLEEP_MAX_US));
+        assert_eq!(pause(IdleStrategy::Linger, 10_000), Pause::Sleep(SLEEP_MAX_US));
     }
 
     #[test]

@@ -101,6 +101,7 @@ fn run<D: Duty>(
             // which an order waits.
             Pause::None => {}
             Pause::Yield => std::thread::yield_now(),
+            Pause::Nap(us) => duty.nap(us),
             Pause::Sleep(us) => {
                 if rest(&mut duty, &mut bed, us, stop) > 0 {
                     idle.after(1);

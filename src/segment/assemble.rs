@@ -328,11 +328,15 @@ pub(super) fn assemble(
         audit,
     } = common.beds;
     before_threads();
+    let strategy = idle_strategy(config.gateway.idle, agents(config, gateways.len()));
+    // Agents that spin are not to make system calls to wake those behind them.
+    let spins = strategy != IdleStrategy::Park;
     let gateways = gateways.into_iter().zip(gateway_beds).collect();
     let (risk, book) = ((risk, risk_bed), (book, book_bed));
     let agents = start_agents(config, clock, gateways, risk, book, &durable, &counters);
-    let auditor =
-        auditor.map(|writer| Worker::start("mr-audit", None, IdleStrategy::Rest, audit, writer));
+    let audits = if spins { IdleStrategy::Linger } else { IdleStrategy::Rest };
+    let auditor = auditor.map(|writer| Worker::start("mr-audit", None, audits, audit, writer));
+    let journals = if spins { IdleStrategy::Linger } else { IdleStrategy::Park };
     Ok(Segment {
         addresses: opened.addresses,
         transport: opened.name,
@@ -341,7 +345,7 @@ pub(super) fn assemble(
         durable,
         failure,
         agents,
-        journal: Worker::start("mr-journal", None, IdleStrategy::Park, journal_bed, journal),
+        journal: Worker::start("mr-journal", None, journals, journal_bed, journal),
         authenticators: helpers("mr-login", logins, authenticators),
         replayers: helpers("mr-replay", replays, replayers),
         stop_replays,
