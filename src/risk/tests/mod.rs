@@ -569,3 +569,13 @@ fn a_modify_that_cannot_be_read_changes_nothing() {
     assert_eq!(pair.send(to_long(0)), Some(Reject::None));
     assert_eq!(side_of_replacement(&mut pair, 3), Side::Sell);
 }
+
+#[test]
+fn what_traded_counts_in_the_size_of_a_replacement() {
+    let mut pair = Pair::new(Limits { max_position: 10, ..limits() });
+    assert_eq!(pair.send(enter(0, 1, Side::Buy, 10, 90_000)), Some(Reject::None));
+    assert_eq!(pair.send(enter(1, 1, Side::Sell, 4, 90_000)), Some(Reject::None));
+    assert_eq!(pair.risk.position(FirmId(0), SYMBOL), 4);
+    assert_eq!(pair.send(replace(1, 2, 10, 91_000)), Some(Reject::None));
+    assert_eq!(pair.send(replace(2, 3, 11, 91_000)), Some(Reject::AggregateExposure));
+}
