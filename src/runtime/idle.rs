@@ -12,8 +12,8 @@ pub enum IdleStrategy {
     Yield,
     /// Poll, then yield, then sleep until there is something.
     Park,
-    /// As [`IdleStrategy::Park`], but look often for about a second of idleness before sleeping: for
-    /// those whom agents that spin would have to wake, which takes a system call.
+    /// Nap between polls, and sleep after about a second of idleness: for those whom agents that spin
+    /// would have to wake, which takes a system call.
     Linger,
     /// Sleep whenever there is nothing: for helpers, on whose promptness no order depends.
     Rest,
@@ -68,13 +68,13 @@ impl Idle {
         let beyond = self.empty_polls.saturating_sub(spins);
         match self.strategy {
             IdleStrategy::Rest => Pause::Sleep(SLEEP_MAX_US),
+            IdleStrategy::Linger if self.empty_polls <= LINGERING => {
+                Pause::Nap(self.empty_polls.min(SLEEP_MAX_US))
+            }
             IdleStrategy::Spin => Pause::None,
             _ if beyond == 0 => Pause::None,
             IdleStrategy::Yield => Pause::Yield,
             _ if beyond <= YIELDS => Pause::Yield,
-            IdleStrategy::Linger if beyond - YIELDS <= LINGERING => {
-                Pause::Nap((beyond - YIELDS).min(SLEEP_MAX_US))
-            }
             _ => Pause::Sleep((beyond - YIELDS).min(SLEEP_MAX_US)),
         }
     }
