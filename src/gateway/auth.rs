@@ -107,11 +107,6 @@ impl Authenticator {
         Authenticator { credentials, passwords, lines }
     }
 
-    /// The rings of answers, one for each gateway.
-    pub fn answers(&mut self) -> impl Iterator<Item = &mut Producer<AuthAnswer>> {
-        self.lines.iter_mut().map(|(_, answers)| answers)
-    }
-
     /// Checks one login of each gateway's. Returns how many that were.
     pub fn poll(&mut self) -> usize {
         let mut count = 0;

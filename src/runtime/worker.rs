@@ -115,7 +115,9 @@ fn run<D: Duty>(
 
 /// Sleeps until there is something to do. Returns what a last look before that found.
 fn rest<D: Duty>(duty: &mut D, bed: &mut Bed, nap_us: u32, stop: &AtomicBool) -> usize {
-    if duty.quiet_us().is_none() {
+    // A barrier disturbs every core that runs a thread of this process: not for a short sleep.
+    let quiet_us = duty.quiet_us().unwrap_or(0);
+    if quiet_us <= nap_us {
         duty.nap(nap_us);
         return 0;
     }

@@ -8,7 +8,7 @@ use super::super::symbols::Names;
 use super::Ends;
 use super::outbound::{Said, Voice};
 use super::reasons::{business_text, session_reject_text};
-use super::route::RouteId;
+use super::route::put_route;
 use super::say::Say;
 use super::text::divide;
 
@@ -55,7 +55,6 @@ impl Voice {
         let mut carried = std::mem::take(&mut self.carried);
         let (words, route) = divide(carried.of(&event.command));
         let say = Say::read(&event.command, words);
-        let route = self.routes.keep(route);
         match say {
             Say::Heard => {}
             Say::Status { order, words } => {
@@ -66,7 +65,7 @@ impl Voice {
         self.carried = carried;
     }
 
-    fn admin(&mut self, event: &Event, say: Say<'_>, route: RouteId, out: &mut Vec<u8>) {
+    fn admin(&mut self, event: &Event, say: Say<'_>, route: &[u8], out: &mut Vec<u8>) {
         if let Say::LogOn { reset: true, .. } = say {
             self.before = self.told;
         }
@@ -82,7 +81,7 @@ impl Voice {
             _ => &self.heads.heartbeat,
         };
         let mut writer = Writer::new(out, head, number, &time);
-        writer.raw(self.routes.get(route));
+        put_route(&mut writer, route);
         match say {
             Say::LogOn { heartbeat_s, reset } => {
                 self.said = Some(Said::LogOn);

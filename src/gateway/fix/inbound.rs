@@ -13,7 +13,7 @@ use crate::wire::soupbin::pad;
 use super::super::terms::{Sender, check_combination};
 use super::order::{Kind, Order};
 use super::outbound::Voice;
-use super::route::{Route, RouteId};
+use super::route::Route;
 use super::say::Say;
 use super::text::{Parts, Words};
 use super::{ACCOUNT_MAX, CL_ORD_ID_MAX, ECHO_MAX};
@@ -46,7 +46,7 @@ pub fn translate(
         Ok(route) => route,
         Err(refused) => return Asked::Refused(refused),
     };
-    let request = Request { message, from, now_ns, route: voice.routes.keep(route.get()) };
+    let request = Request { message, from, now_ns, route: &route };
     words.clear();
     let done = match message.msg_type() {
         msg_type::NEW_ORDER_SINGLE => request.enter(voice, command, words),
@@ -66,7 +66,7 @@ struct Request<'a> {
     from: &'a Sender<'a>,
     now_ns: UnixNanos,
     /// The way back.
-    route: RouteId,
+    route: &'a Route,
 }
 
 impl<'a> Request<'a> {
@@ -113,7 +113,8 @@ impl<'a> Request<'a> {
     /// Has the ledger know the request's name before anything became of it.
     #[inline]
     fn note(&self, voice: &mut Voice, command: &Command, number: u32, words: &Words) {
-        let order = Order::asked(command, &Parts(words.get()), self.route, self.now_ns);
+        let route = voice.routes.keep(self.route.get());
+        let order = Order::asked(command, &Parts(words.get()), route, self.now_ns);
         voice.orders.put(number, order, command.verdict != Reject::DuplicateClOrdId);
     }
 

@@ -15,7 +15,7 @@ use super::super::symbols::Names;
 use super::admin::Heads;
 use super::order::{Kind, Order, Short, TERMS_MAX, day_of, status};
 use super::reasons::{cancel_text, cxl_rej_reason, ord_rej_reason, reject_text};
-use super::route::{RouteId, Routes};
+use super::route::{Routes, Way, put_route};
 use super::text::{Parts, divide};
 use super::{CL_ORD_ID_MAX, Ends};
 
@@ -40,7 +40,7 @@ struct Request<'a> {
     /// A ClOrdID of the request's own, which puts the order's into OrigClOrdID.
     name: Option<&'a [u8]>,
     /// The way back.
-    route: RouteId,
+    route: Way<'a>,
 }
 
 /// Everything a user's FIX session is told comes from here, in the order of the events, live and
@@ -230,9 +230,10 @@ impl Voice {
         let asked = event.whole && event.command.kind == CommandKind::Cancel;
         if asked && ended {
             self.remember(&event.command, event.command.orig_user_ref.0);
-            let (parts, route) = divide(self.carried.of(&event.command));
+            let (parts, _) = divide(self.carried.of(&event.command));
             let name = Short::<CL_ORD_ID_MAX>::new(parts.cl_ord_id());
-            let request = Request { name: Some(name.get()), route: self.routes.keep(route) };
+            let route = self.way_of(event.command.orig_user_ref.0);
+            let request = Request { name: Some(name.get()), route };
             return self.report_as(event, number, request, end, names, out, |_, _| {});
         }
         let text = cancel_text(event);
@@ -250,6 +251,11 @@ impl Voice {
         }
     }
 
+    /// The way that an order's or a request's answers go.
+    fn way_of(&self, number: u32) -> Way<'static> {
+        Way::Kept(self.orders.get(number).map(|order| order.route).unwrap_or_default())
+    }
+
     fn report(
         &mut self,
         event: &Event,
@@ -259,8 +265,7 @@ impl Voice {
         out: &mut Vec<u8>,
         more: impl FnOnce(&mut Writer<'_>, &Event),
     ) {
-        let route = self.orders.get(number).map_or(RouteId::default(), |order| order.route);
-        let request = Request { name: None, route };
+        let request = Request { name: None, route: self.way_of(number) };
         self.report_as(event, number, request, exec_type, names, out, more);
     }
 
@@ -280,7 +285,8 @@ impl Voice {
         let time = *self.times.text(event.time_ns());
         let Some(order) = self.orders.get_mut(number) else { return };
         let mut writer = Writer::new(out, &self.heads.report, msg_seq_num, &time);
-        writer.raw(self.routes.get(request.route)).number(b"37=", order.order_id);
+        put_route(&mut writer, self.routes.get(request.route));
+        writer.number(b"37=", order.order_id);
         match request.name {
             Some(name) => {
                 writer.bytes(b"11=", name).bytes(b"41=", order.name.get());
@@ -327,9 +333,9 @@ impl Voice {
         let (msg_seq_num, exec_id) = self.next();
         let time = *self.times.text(event.time_ns());
         let (parts, route) = divide(self.carried.of(command));
-        let route = self.routes.keep(route);
         let mut writer = Writer::new(out, &self.heads.report, msg_seq_num, &time);
-        writer.raw(self.routes.get(route)).bytes(b"37=", b"NONE").bytes(b"11=", parts.cl_ord_id());
+        put_route(&mut writer, route);
+        writer.bytes(b"37=", b"NONE").bytes(b"11=", parts.cl_ord_id());
         writer.text_and_number(b"17=", self.exec_head.get(), exec_id);
         put_transaction(&mut writer, self.ends.version, status::REJECTED);
         writer.character(b"150=", status::REJECTED).character(b"39=", status::REJECTED);
@@ -372,7 +378,6 @@ impl Voice {
         let (msg_seq_num, _) = self.next();
         let time = *self.times.text(event.time_ns());
         let (parts, route) = divide(self.carried.of(command));
-        let route = self.routes.keep(route);
         let order = self.orders.get(of).filter(|order| order.told && order.kind == Kind::Order);
         let why = match why {
             Reject::ReplaceNotAllowed if order.is_none_or(|order| !order.is_live()) => {
@@ -381,7 +386,7 @@ impl Voice {
             why => why,
         };
         let mut writer = Writer::new(out, &self.heads.cancel_reject, msg_seq_num, &time);
-        writer.raw(self.routes.get(route));
+        put_route(&mut writer, route);
         match order {
             Some(order) => writer.number(b"37=", order.order_id),
             None => writer.bytes(b"37=", b"NONE"),
@@ -415,9 +420,8 @@ impl Voice {
         let (msg_seq_num, id) = self.next();
         let time = *self.times.text(event.time_ns());
         let (parts, route) = divide(self.carried.of(command));
-        let route = self.routes.keep(route);
         let mut writer = Writer::new(out, &self.heads.mass_report, msg_seq_num, &time);
-        writer.raw(self.routes.get(route));
+        put_route(&mut writer, route);
         writer.bytes(b"11=", parts.cl_ord_id()).number(b"37=", id);
         writer.bytes(b"530=", parts.get(1));
         if command.verdict == Reject::None {
@@ -447,14 +451,14 @@ impl Voice {
         event: &Event,
         number: u32,
         words: Parts<'_>,
-        route: RouteId,
+        route: &[u8],
         names: &Names,
         out: &mut Vec<u8>,
     ) {
         let fix44 = self.ends.version == Version::Fix44;
         let known = self.orders.get(number).filter(|o| o.kind == Kind::Order && o.order_id > 0);
         if known.is_some() {
-            let request = Request { name: None, route };
+            let request = Request { name: None, route: Way::Told(route) };
             return self.report_as(
                 event,
                 number,
@@ -472,7 +476,7 @@ impl Voice {
         let (msg_seq_num, exec_id) = self.next();
         let time = *self.times.text(event.time_ns());
         let mut writer = Writer::new(out, &self.heads.report, msg_seq_num, &time);
-        writer.raw(self.routes.get(route));
+        put_route(&mut writer, route);
         writer.bytes(b"37=", b"NONE").bytes(b"11=", words.cl_ord_id());
         writer.text_and_number(b"17=", self.exec_head.get(), exec_id);
         put_transaction(&mut writer, self.ends.version, exec::STATUS);

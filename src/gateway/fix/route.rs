@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use crate::wire::fix::dictionary::{Reason, Refused};
 use crate::wire::fix::scan::Message;
+use crate::wire::fix::write::Writer;
 use crate::wire::fix::{SOH, tag};
 
 /// Bytes of the longest route, tags counted in.
@@ -64,7 +65,8 @@ impl Route {
     }
 }
 
-/// The routes of one user's orders, each kept once.
+/// The routes of one user's orders, each kept once. Only what takes a name of the user's brings one,
+/// so there are no more than names.
 #[derive(Default)]
 pub struct Routes {
     list: Vec<Box<[u8]>>,
@@ -87,16 +89,34 @@ impl Routes {
         if let Some(id) = self.known.get(route) {
             return *id;
         }
-        self.list.push([route, &[SOH]].concat().into());
+        self.list.push(route.into());
         let id = RouteId(self.list.len() as u32);
         self.known.insert(route.into(), id);
         id
     }
 
-    /// The fields of a route, each with its end.
+    /// The fields of a route.
     #[inline]
-    pub fn get(&self, id: RouteId) -> &[u8] {
-        id.0.checked_sub(1).map_or(&[], |at| &self.list[at as usize])
+    pub fn get<'a>(&'a self, way: Way<'a>) -> &'a [u8] {
+        match way {
+            Way::Kept(id) => id.0.checked_sub(1).map_or(&[], |at| &self.list[at as usize]),
+            Way::Told(route) => route,
+        }
+    }
+}
+
+/// The way an answer goes: an order's, or a message's that is not remembered.
+#[derive(Clone, Copy)]
+pub enum Way<'a> {
+    Kept(RouteId),
+    Told(&'a [u8]),
+}
+
+/// Writes a route into a message's header.
+#[inline]
+pub fn put_route(writer: &mut Writer<'_>, route: &[u8]) {
+    if !route.is_empty() {
+        writer.raw(route).raw(&[SOH]);
     }
 }
 
@@ -124,10 +144,10 @@ mod tests {
         let mut routes = Routes::default();
         let id = routes.keep(route.get());
         assert_eq!(routes.keep(route.get()), id, "kept once");
-        assert_eq!(routes.get(id), [&turned[..], &[SOH]].concat());
+        assert_eq!(routes.get(Way::Kept(id)), turned);
         assert_ne!(routes.keep(b"128=X"), id);
         let none = routes.keep(b"");
-        assert!(routes.get(none).is_empty());
+        assert!(routes.get(Way::Kept(none)).is_empty());
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The end with the parser: a transport whose wire is a pair of rings.
 
+use std::os::fd::BorrowedFd;
+
 use super::{CREDIT_BYTES, Ends, Kind, PARCEL_BYTES, Parcel, UNSENT_MAX, WAIT_US, stage_bytes};
 use crate::net::{COUNTERS, Close, ConnId, Counts, Handler, Transport, UNCONSUMED_MAX};
 use crate::ring::Producer;
-use std::os::fd::BorrowedFd;
 
 struct Conn {
     id: ConnId,

@@ -1,12 +1,12 @@
 //! The end with the transport.
 
-use crate::ring::Producer;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use super::{CREDIT_BYTES, Ends, Kind, PARCEL_BYTES, PARCELS, Parcel, WAIT_US, stage_bytes};
 use crate::net::{Close, ConnId, Counts, Handler, Transport};
+use crate::ring::Producer;
 
 /// Connections that one turn may read, at most; each may leave part of a parcel empty.
 const READS_MAX: usize = 256;
