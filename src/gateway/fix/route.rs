@@ -44,6 +44,10 @@ impl Route {
         for field in message.fields() {
             let Some(tag) = back(field.tag) else { continue };
             let value = message.value(field);
+            // Refused by the dictionary; the refusal does not repeat the mistake.
+            if value.is_empty() {
+                continue;
+            }
             let start = route.len + usize::from(route.len > 0);
             let end = start + tag.len() + value.len();
             if end > ROUTE_MAX || value.iter().any(|byte| *byte < b' ') {
@@ -141,6 +145,7 @@ mod tests {
         let turned = b"128=BROKER\x01129=DESK\x01145=NY\x01115=VENUE\x01116=FLOOR\x01144=LD";
         assert_eq!(route.get(), turned);
         assert!(of("11=A|").unwrap().get().is_empty());
+        assert_eq!(of("115=|116=DESK|").unwrap().get(), b"129=DESK", "nothing has no way back");
         let mut routes = Routes::default();
         let id = routes.keep(route.get());
         assert_eq!(routes.keep(route.get()), id, "kept once");
