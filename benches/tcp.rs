@@ -59,6 +59,7 @@ impl Server {
             connections_max: usize::from(connections),
             receive_bytes: 16 << 10,
             transmit_bytes: 32 << 10,
+            rto_min_us: 1000,
         };
         let mut server = Server {
             transport: TcpTransport::new(near, &setup),

@@ -8,9 +8,10 @@ pub fn run(frame: &[u8]) {
     assert!(segment.payload >= segment.tcp + TCP_BYTES);
     assert!(segment.payload <= segment.end && segment.end <= frame.len());
     let right = segment.checksums_are_right(frame);
-    if let Some(mss) = segment.mss(frame) {
-        assert!(segment.payload >= segment.tcp + TCP_BYTES + 4, "{mss} from nowhere");
-    }
+    let (options, room) = (segment.options(frame), segment.payload - segment.tcp - TCP_BYTES);
+    assert!(options.mss.is_none() || room >= 4, "a segment size from nowhere");
+    assert!(options.stamps.is_none() || room >= 10, "timestamps from nowhere");
+    assert!(options.blocks.list().len() * 8 <= room, "blocks from nowhere");
     // One more bit cannot be right as well; checksums put in are.
     let mut other = frame.to_vec();
     other[segment.tcp + 4] ^= 1;

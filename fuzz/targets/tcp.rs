@@ -12,7 +12,7 @@ mod server;
 
 use millrace::net::Transport;
 use millrace::net::frames::pipe::{Pipe, pair};
-use millrace::net::packet::{flags, parse};
+use millrace::net::packet::{Blocks, flags, parse};
 
 use self::peer::{Peer, send};
 use self::server::{RECORD_BYTES, Server};
@@ -39,7 +39,9 @@ struct Wire {
 impl Wire {
     fn new() -> Wire {
         let (near, pipe) = pair(1 << 12, 1500);
-        let peers = [1001, 1002, 1003].map(Peer::new);
+        // One that offers nothing, one that offers all, one that takes crumbs.
+        let mut peers = [Peer::new(1001), Peer::modern(1002), Peer::modern(1003)];
+        (peers[2].mss, peers[2].clock) = (10, None);
         let begins = [0, 1, 2].map(|n: usize| (peers[n].seq.wrapping_add(1), 0));
         let mut server = Server::new(near, PEERS);
         server.echo.poison = Some(0xee);
@@ -145,7 +147,22 @@ impl Wire {
                 send(&mut self.pipe, &end);
                 self.turn();
             }
-            12 => self.close_all(),
+            12 if input.byte() & 1 == 0 => self.close_all(),
+            // What it says it has, and its clock, whatever that is.
+            12 => {
+                self.peers[n].blocks = Blocks::default();
+                for _ in 0..input.byte() % 5 {
+                    let from = ack.wrapping_add_signed((input.half() as i16).into());
+                    let to = from.wrapping_add_signed((input.half() as i16).into());
+                    self.peers[n].blocks.push(from, to);
+                }
+                if let Some(clock) = &mut self.peers[n].clock {
+                    *clock = clock.wrapping_add_signed((input.half() as i16).into());
+                }
+                let frame = self.segment(n, seq, ack, flags::ACK, 0);
+                send(&mut self.pipe, &frame);
+                self.turn();
+            }
             // Two segments in one turn.
             13 => {
                 let frames = [60, 0]

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::types::{Config, Protocol, Symbol, Topology, TransportKind, User};
+use super::types::{Config, Protocol, Symbol, Tcp, Topology, TransportKind, User};
 use super::{BUILT_IN, ConfigError};
 use crate::order::{FIRMS_MAX, SYMBOLS_MAX, USERS_MAX};
 
@@ -141,14 +141,14 @@ fn check_gateway(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErr
 /// Frames: `[af_xdp]`, `[tcp]`, `[faults]`.
 fn check_frames(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
     let transport = &config.gateway.transport;
-    for (spanned, low, high, key) in [
-        (&config.tcp.receive_bytes, 2_048, 65_535, "receive_bytes"),
-        (&config.tcp.transmit_bytes, 1_024, 1 << 20, "transmit_bytes"),
+    let Tcp { receive_bytes, transmit_bytes, rto_min_us } = &config.tcp;
+    for (value, span, low, high, key) in [
+        (*receive_bytes.get_ref(), receive_bytes.span(), 2_048, 1 << 20, "receive_bytes"),
+        (*transmit_bytes.get_ref(), transmit_bytes.span(), 1_024, 1 << 20, "transmit_bytes"),
+        (*rto_min_us.get_ref() as usize, rto_min_us.span(), 100, 1_000_000, "rto_min_us"),
     ] {
-        let value = *spanned.get_ref();
         if !(low..=high).contains(&value) {
-            let what = format!("{key} = {value} must be {low} to {high}");
-            return checker.fail(spanned.span(), what);
+            return checker.fail(span, format!("{key} = {value} must be {low} to {high}"));
         }
     }
     let name = match transport.get_ref() {

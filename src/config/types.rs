@@ -165,6 +165,9 @@ pub struct Tcp {
     pub receive_bytes: Spanned<usize>,
     /// Bytes sent and not yet acknowledged, for each connection.
     pub transmit_bytes: Spanned<usize>,
+    /// The least retransmission time-out in microseconds: less brings back sooner what was lost, more
+    /// sends less again that was only late.
+    pub rto_min_us: Spanned<u32>,
 }
 
 impl Default for Tcp {
@@ -172,6 +175,7 @@ impl Default for Tcp {
         Tcp {
             receive_bytes: Spanned::new(0..0, 16 << 10),
             transmit_bytes: Spanned::new(0..0, 32 << 10),
+            rto_min_us: Spanned::new(0..0, 1_000),
         }
     }
 }

@@ -106,7 +106,7 @@ pub trait Transport {
 pub type Counts = [u64; COUNTERS.len()];
 
 /// What TCP over frames counts; kernel sockets count the first only.
-pub(crate) const STACK_COUNTERS: [&str; 12] = [
+pub(crate) const STACK_COUNTERS: [&str; 18] = [
     "refused",
     "frames_foreign",
     "frames_malformed",
@@ -119,6 +119,12 @@ pub(crate) const STACK_COUNTERS: [&str; 12] = [
     "resets_ignored",
     "resets_out",
     "replies_lost",
+    "segments_again",
+    "probes",
+    "segments_needless",
+    "timeouts",
+    "windows_closed",
+    "challenges",
 ];
 
 /// What transports count: the stack's, then the driver's.

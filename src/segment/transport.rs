@@ -141,6 +141,7 @@ fn tcp_setup(config: &Config, listen: &[SocketAddrV4]) -> TcpSetup {
         connections_max: connections_max(config),
         receive_bytes: *config.tcp.receive_bytes.get_ref(),
         transmit_bytes: *config.tcp.transmit_bytes.get_ref(),
+        rto_min_us: *config.tcp.rto_min_us.get_ref(),
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use millrace::net::packet::write::{Bare, bare};
-use millrace::net::packet::{Link, Tuple, flags};
+use millrace::net::packet::{Link, Options, Tuple, flags};
 
 use common::{Scratch, answer, buy, config_text};
 use millrace::client::Answer;
@@ -84,8 +84,8 @@ fn flood(port: u16, stop: &AtomicBool, sent: &AtomicU64) {
         let number = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
         let local = (Ipv4Addr::from(0x0b00_0000 | number & 0x00ff_ffff), number as u16 | 1);
         let tuple = Tuple { remote: (Ipv4Addr::new(10, 9, 0, 1), port), local };
-        let syn =
-            Bare { tuple, seq: number, ack: 0, flags: flags::SYN, window: 512, mss: Some(1460) };
+        let options = Options::of_mss(1460);
+        let syn = Bare { tuple, seq: number, ack: 0, flags: flags::SYN, window: 512, options };
         let mut frame = [0; 128];
         let length = bare(&link, &syn, &mut frame);
         raw.send(&frame[..length]);

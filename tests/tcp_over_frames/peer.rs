@@ -6,7 +6,9 @@ use std::net::Ipv4Addr;
 use millrace::net::frames::FrameDriver;
 use millrace::net::frames::pipe::Pipe;
 use millrace::net::packet::write::{Bare, bare};
-use millrace::net::packet::{IPV4_BYTES, Link, Segment, Tuple, complete_tcp, flags, parse};
+use millrace::net::packet::{
+    Blocks, IPV4_BYTES, Link, Options, Segment, Stamps, Tuple, complete_tcp, flags, parse,
+};
 
 pub const SERVER: (Ipv4Addr, u16) = (Ipv4Addr::new(10, 9, 0, 1), 7001);
 pub const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -23,9 +25,8 @@ impl Got {
         &self.frame[self.segment.payload..self.segment.end]
     }
 
-    pub fn window(&self) -> u16 {
-        let at = self.segment.tcp + 14;
-        u16::from_be_bytes([self.frame[at], self.frame[at + 1]])
+    pub fn options(&self) -> Options {
+        self.segment.options(&self.frame)
     }
 }
 
@@ -38,13 +39,53 @@ pub struct Peer {
     /// The next expected of the server.
     pub ack: u32,
     pub window: u16,
+    /// Segment size announced.
+    pub mss: u16,
+    /// Offers SACK.
+    pub selective: bool,
+    /// Offers a window scale, and shifts what it says by it.
+    pub scale: Option<u8>,
+    /// Offers timestamps: its clock.
+    pub clock: Option<u32>,
+    /// The server's clock, as it was heard last.
+    pub echo: u32,
+    /// What it says it has, beyond what it acknowledges.
+    pub blocks: Blocks,
 }
 
 impl Peer {
     pub fn new(port: u16) -> Peer {
         let mac = [2, 0, 0, 0, 1, port as u8];
         let ip = Ipv4Addr::new(10, 9, 0, 2);
-        Peer { port, ip, mac, seq: 0x1000_0000 ^ u32::from(port) << 8, ack: 0, window: 60_000 }
+        Peer {
+            port,
+            ip,
+            mac,
+            seq: 0x1000_0000 ^ u32::from(port) << 8,
+            ack: 0,
+            window: 60_000,
+            mss: 1460,
+            selective: false,
+            scale: None,
+            clock: None,
+            echo: 0,
+            blocks: Blocks::default(),
+        }
+    }
+
+    /// One that offers everything, as Linux does.
+    pub fn modern(port: u16) -> Peer {
+        Peer { selective: true, scale: Some(7), clock: Some(1_000), window: 500, ..Peer::new(port) }
+    }
+
+    fn options(&self, flags: u8) -> Options {
+        let stamps = self.clock.map(|value| Stamps { value, echo: self.echo });
+        if flags & flags::SYN != 0 {
+            let (mss, scale) = (Some(self.mss), self.scale);
+            Options { mss, scale, sack_permitted: self.selective, stamps, ..Options::NONE }
+        } else {
+            Options { stamps, blocks: self.blocks, ..Options::NONE }
+        }
     }
 
     fn link(&self) -> Link {
@@ -59,8 +100,8 @@ impl Peer {
     pub fn frame_at(&self, seq: u32, ack: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
         // Written by this side, so the server is the peer.
         let tuple = Tuple { remote: SERVER, local: (self.ip, self.port) };
-        let mss = (flags & flags::SYN != 0).then_some(1460);
-        let segment = Bare { tuple, seq, ack, flags, window: self.window, mss };
+        let options = self.options(flags);
+        let segment = Bare { tuple, seq, ack, flags, window: self.window, options };
         let mut frame = vec![0; 128];
         let length = bare(&self.link(), &segment, &mut frame);
         frame.truncate(length);
@@ -85,6 +126,10 @@ impl Peer {
         assert!(segment.checksums_are_right(&frame), "with right checksums");
         assert_eq!(frame[..6], self.mac, "to the address they came from");
         assert_eq!(segment.tuple.local, (self.ip, self.port));
+        if let Some(stamps) = segment.options(&frame).stamps {
+            assert!(self.clock.is_some(), "timestamps only to who offered them");
+            self.echo = stamps.value;
+        }
         if segment.has(flags::SYN) {
             self.ack = segment.seq.wrapping_add(1);
         } else if segment.seq == self.ack {

@@ -61,6 +61,7 @@ impl<D: FrameDriver> Server<D> {
             connections_max,
             receive_bytes: 4096,
             transmit_bytes: 8192,
+            rto_min_us: 1000,
         };
         Server { transport: TcpTransport::new(driver, &setup), echo: Echo::default() }
     }

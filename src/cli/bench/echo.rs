@@ -13,7 +13,7 @@ use crate::client::playground::{ADDRESS, INTERFACE};
 use crate::net::af_xdp::{self, AfXdp, AfXdpSetup, ModeWanted};
 use crate::net::frames::{BURST, FrameDriver};
 use crate::net::packet::write::{BARE_BYTES_MAX, Bare, bare};
-use crate::net::packet::{Link, complete_tcp, flags, host, parse};
+use crate::net::packet::{Link, Options, complete_tcp, flags, host, parse};
 use crate::segment::frame_memory;
 
 /// Bytes of an Enter Order in its packet.
@@ -294,11 +294,11 @@ fn answer_segment(frame: &mut Vec<u8>) {
     if segment.is_empty() {
         return frame.clear();
     }
-    let mss = (kind & flags::SYN != 0).then_some(1460);
+    let options = if kind & flags::SYN != 0 { Options::of_mss(1460) } else { Options::NONE };
     let (tuple, window) = (segment.tuple, u16::MAX);
     let link = Link::answering(&frame[..segment.ip]);
     let mut head = [0; BARE_BYTES_MAX];
-    let length = bare(&link, &Bare { tuple, seq, ack, flags: kind, window, mss }, &mut head);
+    let length = bare(&link, &Bare { tuple, seq, ack, flags: kind, window, options }, &mut head);
     frame.truncate(segment.end);
     frame.splice(..segment.payload, head[..length].iter().copied());
     let total = (frame.len() - segment.ip) as u16;

@@ -7,7 +7,7 @@ use super::bpf::{Program, SocketMap};
 use super::socket::{Kind, Socket};
 use super::steering::program;
 use crate::net::packet::write::{Bare, bare};
-use crate::net::packet::{Link, Tuple, flags};
+use crate::net::packet::{Link, Options, Tuple, flags};
 
 const PASS: u32 = 2;
 const REDIRECT: u32 = 4;
@@ -43,7 +43,8 @@ fn steering() -> Option<Steering> {
 fn frame(to: [u8; 4], port: u16) -> Vec<u8> {
     let tuple =
         Tuple { local: (Ipv4Addr::new(10, 9, 0, 2), 40_000), remote: (Ipv4Addr::from(to), port) };
-    let segment = Bare { tuple, seq: 1, ack: 1, flags: flags::ACK, window: 500, mss: None };
+    let segment =
+        Bare { tuple, seq: 1, ack: 1, flags: flags::ACK, window: 500, options: Options::NONE };
     let mut bytes = vec![0; 128];
     let length = bare(&Link::EMPTY, &segment, &mut bytes);
     bytes.truncate(length);

@@ -7,10 +7,12 @@
 
 mod checksum;
 pub mod host;
+mod options;
 mod parse;
 pub mod write;
 
 pub use checksum::{complete_tcp, ip_header_sum, sum, tcp_sum};
+pub use options::{Blocks, OPTIONS_BYTES_MAX, Options, SCALE_MAX, STAMPS_BYTES, Stamps};
 pub use parse::{Dropped, Link, Segment, link_bytes, parse};
 
 use std::net::Ipv4Addr;

@@ -68,6 +68,8 @@ pub struct Segment {
     pub ack: u32,
     /// Control bits, see [`flags`].
     pub flags: u8,
+    /// Window, as it stands in the header: not scaled.
+    pub window: u16,
 }
 
 impl Segment {
@@ -88,25 +90,6 @@ impl Segment {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    /// The Maximum Segment Size option of a SYN (RFC 9293, 3.2), if it has one that makes sense.
-    pub fn mss(&self, frame: &[u8]) -> Option<u16> {
-        const END: u8 = 0;
-        const NOTHING: u8 = 1;
-        const MSS: u8 = 2;
-        let mut options = &frame[self.tcp + TCP_BYTES..self.payload];
-        loop {
-            match *options {
-                [END, ..] | [] => return None,
-                [NOTHING, ..] => options = &options[1..],
-                [MSS, 4, high, low, ..] => return Some(u16::from_be_bytes([high, low])),
-                [_, len, ..] if usize::from(len) >= 2 => {
-                    options = options.get(usize::from(len)..)?;
-                }
-                [..] => return None,
-            }
-        }
-    }
 }
 
 #[inline]
@@ -115,7 +98,7 @@ pub(super) fn be16(bytes: &[u8], at: usize) -> u16 {
 }
 
 #[inline]
-fn be32(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn be32(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
@@ -189,11 +172,13 @@ pub fn parse(frame: &[u8]) -> Result<Segment, Dropped> {
         seq: be32(frame, tcp + 4),
         ack: be32(frame, tcp + 8),
         flags: frame[tcp + 13],
+        window: be16(frame, tcp + 14),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Options;
     use super::super::write::{Bare, bare};
     use super::*;
     use proptest::prelude::*;
@@ -203,8 +188,14 @@ mod tests {
             remote: (Ipv4Addr::new(10, 9, 0, 2), 40_000),
             local: (Ipv4Addr::new(10, 9, 0, 1), 7001),
         };
-        let segment =
-            Bare { tuple, seq: 7, ack: 9, flags: flags::SYN, window: 500, mss: Some(1460) };
+        let segment = Bare {
+            tuple,
+            seq: 7,
+            ack: 9,
+            flags: flags::SYN,
+            window: 500,
+            options: Options::of_mss(1460),
+        };
         let mut frame = vec![0; 128];
         let length = bare(&Link::EMPTY, &segment, &mut frame);
         frame.truncate(length);
@@ -219,7 +210,7 @@ mod tests {
         assert_eq!((segment.seq, segment.ack, segment.flags), (7, 9, flags::SYN));
         // Written from this side: the ends are swapped.
         assert_eq!(segment.tuple.remote.1, 7001);
-        assert_eq!(segment.mss(&frame), Some(1460));
+        assert_eq!(segment.options(&frame).mss, Some(1460));
         assert!(segment.checksums_are_right(&frame));
         assert_eq!(segment.len(), 1);
     }
@@ -235,7 +226,7 @@ mod tests {
         frame.splice(12..12, [0x88, 0xa8, 0, 5, 0x81, 0x00, 0, 6]);
         let segment = parse(&frame).unwrap();
         assert_eq!((segment.ip, segment.tcp), (22, 46));
-        assert_eq!(segment.mss(&frame), Some(1460));
+        assert_eq!(segment.options(&frame).mss, Some(1460));
         let link = Link::answering(&frame[..segment.ip]);
         assert_eq!(link.bytes()[12..], frame[12..22]);
         frame.splice(12..12, [0x81, 0x00, 0, 7]);
@@ -265,7 +256,7 @@ mod tests {
                 frame[23] = 6;
             }
             if let Ok(segment) = parse(&frame) {
-                let _ = segment.mss(&frame);
+                let _ = segment.options(&frame);
                 let _ = segment.checksums_are_right(&frame);
                 prop_assert!(segment.end <= frame.len() && segment.payload <= segment.end);
             }

@@ -1,9 +1,11 @@
 //! Segments without payload, written whole: answers that need no connection.
 
-use super::{IPV4_BYTES, LINK_BYTES_MAX, Link, TCP_BYTES, Tuple, complete_tcp};
+use super::{
+    IPV4_BYTES, LINK_BYTES_MAX, Link, OPTIONS_BYTES_MAX, Options, TCP_BYTES, Tuple, complete_tcp,
+};
 
 /// The longest frame [`bare`] writes.
-pub const BARE_BYTES_MAX: usize = LINK_BYTES_MAX + IPV4_BYTES + TCP_BYTES + 4;
+pub const BARE_BYTES_MAX: usize = LINK_BYTES_MAX + IPV4_BYTES + TCP_BYTES + OPTIONS_BYTES_MAX;
 
 /// Hops an answer may take.
 const TIME_TO_LIVE: u8 = 64;
@@ -21,14 +23,16 @@ pub struct Bare {
     pub flags: u8,
     /// Window in bytes.
     pub window: u16,
-    /// Maximum Segment Size option, for a SYN.
-    pub mss: Option<u16>,
+    /// Options.
+    pub options: Options,
 }
 
 /// Writes the frame of a segment behind a link header; returns its length.
 pub fn bare(link: &Link, segment: &Bare, frame: &mut [u8]) -> usize {
-    let options = if segment.mss.is_some() { 4 } else { 0 };
-    let (start, length) = (link.bytes().len(), IPV4_BYTES + TCP_BYTES + options);
+    let mut options = [0; OPTIONS_BYTES_MAX];
+    let length = segment.options.write(&mut options);
+    let options = &options[..length];
+    let (start, length) = (link.bytes().len(), IPV4_BYTES + TCP_BYTES + options.len());
     frame[..start].copy_from_slice(link.bytes());
     let packet = &mut frame[start..start + length];
     packet.fill(0);
@@ -45,13 +49,10 @@ pub fn bare(link: &Link, segment: &Bare, frame: &mut [u8]) -> usize {
     tcp[2..4].copy_from_slice(&remote.1.to_be_bytes());
     tcp[4..8].copy_from_slice(&segment.seq.to_be_bytes());
     tcp[8..12].copy_from_slice(&segment.ack.to_be_bytes());
-    tcp[12] = ((TCP_BYTES + options) as u8 / 4) << 4;
+    tcp[12] = ((TCP_BYTES + options.len()) as u8 / 4) << 4;
     tcp[13] = segment.flags;
     tcp[14..16].copy_from_slice(&segment.window.to_be_bytes());
-    if let Some(mss) = segment.mss {
-        tcp[20..22].copy_from_slice(&[2, 4]);
-        tcp[22..24].copy_from_slice(&mss.to_be_bytes());
-    }
+    tcp[TCP_BYTES..].copy_from_slice(options);
     complete_tcp(packet);
     start + length
 }

@@ -1,14 +1,23 @@
 //! Segments of no connection: SYNs are answered and forgotten, and a peer that brings the
 //! answer's cookie back is let in.
 
+use super::super::Handler;
 use super::super::packet::write::Bare;
-use super::super::packet::{IPV4_BYTES, Link, Segment, TCP_BYTES, flags};
-use super::cookie::Check;
+use super::super::packet::{IPV4_BYTES, Link, Options, Segment, Stamps, TCP_BYTES, flags};
+use super::conn::{Agreed, milliseconds};
+use super::cookie::{Check, scale_of, stamp_with};
+use super::deliver::Sink;
 use super::stack::Stack;
 
 impl Stack {
     /// A segment that belongs to no connection.
-    pub(super) fn stranger(&mut self, segment: &Segment, link: Link, frame: &mut [u8]) {
+    pub(super) fn stranger<H: Handler>(
+        &mut self,
+        segment: &Segment,
+        link: Link,
+        frame: &[u8],
+        sink: &mut Sink<'_, H>,
+    ) {
         let (address, port) = segment.tuple.local;
         let listens =
             |listen: &std::net::SocketAddrV4| *listen.ip() == address && listen.port() == port;
@@ -24,7 +33,7 @@ impl Stack {
         const KINDS: u8 = flags::SYN | flags::ACK | flags::RST;
         match segment.flags & KINDS {
             flags::SYN => self.answer_syn(segment, &link, frame),
-            flags::ACK => self.admit(segment, link, port, frame),
+            flags::ACK => self.admit(segment, link, port, frame, sink),
             // RFC 9293, 3.10.7.1: a reset is never answered.
             kinds if kinds & flags::RST != 0 => self.counts.unknown += 1,
             _ => self.refuse(segment, &link),
@@ -39,23 +48,45 @@ impl Stack {
             return self.refuse(segment, link);
         }
         let now_ns = self.now_ns();
-        let mss = segment.mss(frame);
+        let offered = segment.options(frame);
+        let now = milliseconds(self.now_us()).wrapping_add(self.cookies.clock(&segment.tuple));
+        // The scale can be remembered only in a timestamp.
+        let scale = offered.scale.filter(|_| offered.stamps.is_some());
+        let stamps = offered.stamps.map(|stamps| {
+            let value = stamp_with(now, scale);
+            Stamps { value, echo: stamps.value }
+        });
+        let options = Options {
+            mss: Some(self.segment_bytes_max()),
+            sack_permitted: offered.sack_permitted,
+            scale: scale.map(|_| self.scale()),
+            stamps,
+            ..Options::NONE
+        };
         let answer = Bare {
             tuple: segment.tuple,
-            seq: self.cookies.make(&segment.tuple, segment.seq, mss, now_ns),
+            seq: self.cookies.make(&segment.tuple, segment.seq, &offered, now_ns),
             ack: segment.seq.wrapping_add(1),
             flags: flags::SYN | flags::ACK,
             window: self.window(),
-            mss: Some(self.segment_bytes_max()),
+            options,
         };
         self.reply(link, &answer);
     }
 
     /// Opens a connection if the segment acknowledges a cookie.
-    fn admit(&mut self, segment: &Segment, link: Link, port: usize, frame: &mut [u8]) {
+    fn admit<H: Handler>(
+        &mut self,
+        segment: &Segment,
+        link: Link,
+        port: usize,
+        frame: &[u8],
+        sink: &mut Sink<'_, H>,
+    ) {
         let (irs, cookie) = (segment.seq.wrapping_sub(1), segment.ack.wrapping_sub(1));
-        let mss = match self.cookies.check(&segment.tuple, irs, cookie, self.now_ns()) {
-            Check::Good(mss) => mss,
+        let (mss, selective) = match self.cookies.check(&segment.tuple, irs, cookie, self.now_ns())
+        {
+            Check::Good(mss, selective) => (mss, selective),
             // It comes again, after the one that it overtook.
             Check::Early => return,
             Check::Unknown => {
@@ -68,21 +99,28 @@ impl Stack {
             return self.refuse(segment, &link);
         };
         self.counts.admitted += 1;
-        let now_us = self.now_us();
+        let options = segment.options(frame);
+        let scale = options.stamps.and_then(|stamps| scale_of(stamps.echo));
+        let agreed = Agreed {
+            mss,
+            selective,
+            scales: scale.map(|scale| (scale, self.scale())),
+            clock: options.stamps.map(|_| self.cookies.clock(&segment.tuple)),
+        };
         self.table.insert(segment.tuple, index);
-        self.conns[index as usize].open(segment, link, port, mss, now_us);
-        self.known(index, segment, link, frame);
+        self.begin(index, segment, &options, &agreed, link, port, sink);
+        self.known(index, segment, link, frame, sink);
     }
 
     /// A reset, as RFC 9293, 3.10.7.1 has it.
     fn refuse(&mut self, segment: &Segment, link: &Link) {
         self.counts.resets_out += 1;
-        let (tuple, window, mss) = (segment.tuple, 0, None);
+        let (tuple, window, options) = (segment.tuple, 0, Options::NONE);
         let reset = if segment.has(flags::ACK) {
-            Bare { tuple, seq: segment.ack, ack: 0, flags: flags::RST, window, mss }
+            Bare { tuple, seq: segment.ack, ack: 0, flags: flags::RST, window, options }
         } else {
             let ack = segment.seq.wrapping_add(segment.len());
-            Bare { tuple, seq: 0, ack, flags: flags::RST | flags::ACK, window, mss }
+            Bare { tuple, seq: 0, ack, flags: flags::RST | flags::ACK, window, options }
         };
         self.reply(link, &reset);
     }

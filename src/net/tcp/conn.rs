@@ -1,284 +1,469 @@
-//! One connection: a smoltcp interface of its own with one socket in its set, so that a segment
-//! costs the same however many connections there are.
+//! One connection: the states of RFC 9293, 3.3.2, for one that a peer opened, and what a segment
+//! does to it (3.10.7.4).
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 
-use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
-use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
-use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{HardwareAddress, IpCidr};
+use super::super::packet::{Blocks, Link, Options, STAMPS_BYTES, Segment, Stamps, Tuple, flags};
+use super::receiver::{Brought, Receiver};
+use super::sender::{Said, Sender, Worth};
+use super::sequence::{ahead, before};
 
-use super::super::frames::FrameDriver;
-use super::super::packet::write::{BARE_BYTES_MAX, Bare, bare};
-use super::super::packet::{Link, Segment, Tuple, flags};
-use super::device::{Answer, Egress, Ingress, Numbers, sequence_number};
-
-/// How long an acknowledgment waits for data to go with.
-const ACK_DELAY: Duration = Duration::from_millis(5);
-/// How long a connection may take to open, and one that this side closed to end, before it is
-/// reset.
+/// How long an acknowledgment waits for an answer to go with: longer than the journal takes to write
+/// what is answered, shorter than any peer's time-out.
+const ACK_DELAY_US: u64 = 1_000;
+/// How long a connection that this side closed may take to end before it is reset, and how long one
+/// that ended is remembered.
 const LINGER_US: u64 = 10_000_000;
-/// Packets sent for one connection in one turn.
-const PACKETS_MAX: usize = 64;
+/// Answers to what may be anybody's in one second (RFC 5961, 7), and the second.
+const CHALLENGES_MAX: u32 = 10;
+const CHALLENGES_US: u64 = 1_000_000;
+/// How long a timestamp is good for comparing (RFC 7323, 5.5).
+const STAMP_AGE_US: u64 = 24 * 24 * 3600 * 1_000_000;
 
 /// What a connection is to the handler above.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
     /// Nobody's.
     Free,
-    /// Open, and the handler has yet to be told.
-    New,
     /// The handler's.
     Open,
     /// No longer the handler's: TCP is still bringing it to an end.
     Closing,
 }
 
-/// Bytes a connection can hold each way.
+/// The states of a connection that a peer opened and that is past its handshake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    Established,
+    /// The peer has said all it had to say; this side closes at once.
+    CloseWait,
+    LastAck,
+    FinWait1,
+    FinWait2,
+    Closing,
+    TimeWait,
+    Closed,
+}
+
+/// What was agreed on when the connection was opened.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Buffers {
+pub(super) struct Agreed {
+    /// The longest segment the peer takes, without options.
+    pub mss: u16,
+    /// SACK may be used.
+    pub selective: bool,
+    /// How far the peer's windows are shifted, and this side's; nothing without the option.
+    pub scales: Option<(u8, u8)>,
+    /// What this side's clock is ahead of the time in milliseconds, if timestamps are used.
+    pub clock: Option<u32>,
+}
+
+/// Sizes and times that all connections share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// Bytes kept at most of what was received.
     pub receive: usize,
+    /// Bytes kept at most of what is to be sent.
     pub transmit: usize,
+    /// Bytes of the longest IP packet.
+    pub mtu: usize,
+    /// The least retransmission time-out.
+    pub rto_min_us: u32,
+}
+
+/// Timestamps as both sides have agreed on them (RFC 7323, 4).
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    ahead_ms: u32,
+    /// TS.Recent, and when it was heard.
+    recent: u32,
+    recent_us: u64,
+}
+
+/// What the stack is to do after a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Arrival {
+    /// Nothing for the handler.
+    Nothing,
+    /// The payload is what is expected next, and lies in the frame; nothing was kept of it.
+    InPlace,
+    /// There is something new to hand over from what is kept, or the end.
+    Kept,
+    /// The peer has to be told where this side stands (RFC 5961).
+    Challenge,
 }
 
 pub(super) struct Conn {
-    interface: Interface,
-    sockets: SocketSet<'static>,
-    socket: SocketHandle,
     pub tuple: Tuple,
     pub link: Link,
     /// Place of the port among those listened to.
     pub port: usize,
     pub phase: Phase,
     pub generation: u32,
+    pub state: State,
     /// On the list of connections with something to tell the handler.
     pub touched: bool,
     /// On the list of connections with something to send.
     pub pending: bool,
     /// Took less than it was given: the handler waits to hear that there is room.
     pub blocked: bool,
-    /// In TIME-WAIT, and on the list of those.
+    /// On the list of those in TIME-WAIT.
     pub waits: bool,
-    /// When a connection that does not open or end is reset.
+    pub receiver: Receiver,
+    pub sender: Sender,
+    /// Bytes of payload in a segment to the peer, and how far windows are shifted.
+    mss: u32,
+    scales: (u8, u8),
+    selective: bool,
+    clock: Option<Clock>,
+    /// The highest number this side has acknowledged (RFC 7323, Last.ACK.sent).
+    told_next: u32,
+    /// An acknowledgment is due, at once or then.
+    ack_now: bool,
+    ack_at_us: Option<u64>,
+    reset_due: bool,
+    /// When a connection that does not end is reset, and one that ended is forgotten.
     linger_until_us: Option<u64>,
-    pub numbers: Numbers,
-    /// The peer's initial sequence number, and the bytes taken since.
-    irs: u32,
-    taken: u32,
-    mtu: usize,
-}
-
-fn instant(now_us: u64) -> Instant {
-    Instant::from_micros(now_us as i64)
-}
-
-/// An interface that has one address.
-fn interface(address: Ipv4Addr, mtu: usize, now: Instant) -> Interface {
-    let mut answer = Answer::new();
-    let mut numbers = Numbers::default();
-    let mut device = Ingress { packet: None, answer: &mut answer, numbers: &mut numbers, mtu };
-    let mut interface = Interface::new(Config::new(HardwareAddress::Ip), &mut device, now);
-    interface.update_ip_addrs(|addresses| {
-        addresses.push(IpCidr::new(address.into(), 32)).expect("the first of at least one");
-    });
-    interface
+    challenges: u32,
+    challenges_since_us: u64,
 }
 
 impl Conn {
     /// A free connection with buffers of its own.
-    pub fn new(buffers: Buffers, mtu: usize) -> Conn {
-        let buffer = |bytes| SocketBuffer::new(vec![0; bytes]);
-        let mut socket = Socket::new(buffer(buffers.receive), buffer(buffers.transmit));
-        socket.set_nagle_enabled(false);
-        socket.set_ack_delay(Some(ACK_DELAY));
-        socket.set_congestion_control(CongestionControl::Reno);
-        let mut sockets = SocketSet::new(Vec::with_capacity(1));
-        let socket = sockets.add(socket);
+    pub fn new(sizes: &Sizes) -> Conn {
+        let nobody = (Ipv4Addr::UNSPECIFIED, 0);
         Conn {
-            interface: interface(Ipv4Addr::UNSPECIFIED, mtu, Instant::ZERO),
-            sockets,
-            socket,
-            tuple: Tuple { remote: (Ipv4Addr::UNSPECIFIED, 0), local: (Ipv4Addr::UNSPECIFIED, 0) },
+            tuple: Tuple { remote: nobody, local: nobody },
             link: Link::EMPTY,
             port: 0,
             phase: Phase::Free,
             generation: 0,
+            state: State::Closed,
             touched: false,
             pending: false,
             blocked: false,
             waits: false,
+            receiver: Receiver::new(sizes.receive),
+            sender: Sender::new(sizes.transmit, sizes.rto_min_us),
+            mss: 0,
+            scales: (0, 0),
+            selective: false,
+            clock: None,
+            told_next: 0,
+            ack_now: false,
+            ack_at_us: None,
+            reset_due: false,
             linger_until_us: None,
-            numbers: Numbers::default(),
-            irs: 0,
-            taken: 0,
-            mtu,
+            challenges: 0,
+            challenges_since_us: 0,
         }
     }
 
-    pub fn socket(&mut self) -> &mut Socket<'static> {
-        self.sockets.get_mut(self.socket)
-    }
-
-    pub fn state(&mut self) -> State {
-        self.socket().state()
-    }
-
-    /// Begins a connection whose peer has acknowledged the SYN-ACK that was sent for it:
-    /// smoltcp is shown the SYN, and what it answers tells where its sequence numbers begin.
-    pub fn open(&mut self, segment: &Segment, link: Link, port: usize, mss: u16, now_us: u64) {
-        let (irs, isn) = (segment.seq.wrapping_sub(1), segment.ack.wrapping_sub(1));
-        self.tuple = segment.tuple;
-        self.link = link;
-        self.port = port;
-        (self.phase, self.irs, self.taken) = (Phase::New, irs, 0);
-        self.numbers = Numbers::default();
-        (self.blocked, self.waits) = (false, false);
-        self.linger_until_us = Some(now_us + LINGER_US);
-        let local = segment.tuple.local;
-        self.interface = interface(local.0, self.mtu, instant(now_us));
-        let socket = self.sockets.get_mut::<Socket<'static>>(self.socket);
-        // Leaves no trace of the connection before: smoltcp resets on a listen from Closed.
-        socket.abort();
-        socket.set_congestion_control(CongestionControl::Reno);
-        socket.listen(SocketAddrV4::new(local.0, local.1)).expect("a closed socket and a port");
-
-        let mut frame = [0; BARE_BYTES_MAX];
-        let swapped = Tuple { remote: segment.tuple.local, local: segment.tuple.remote };
-        let syn = Bare {
-            tuple: swapped,
-            seq: irs,
-            ack: 0,
-            flags: flags::SYN,
-            window: u16::MAX,
-            mss: Some(mss),
-        };
-        let length = bare(&Link::EMPTY, &syn, &mut frame);
-        let packet = &frame[Link::EMPTY.bytes().len()..length];
-        let mut none = Answer::new();
-        self.process(packet, &mut none, now_us);
-        // The SYN-ACK goes nowhere, the peer has it already: its number is what is wanted.
-        let (mut syn_ack, mtu, numbers) = (Answer::new(), self.mtu, &mut self.numbers);
-        let mut device = Ingress { packet: None, answer: &mut syn_ack, numbers, mtu };
-        self.interface.poll_egress(instant(now_us), &mut device, &mut self.sockets);
-        let begun_at = syn_ack.take().map_or(0, sequence_number);
-        self.numbers = Numbers { delta: isn.wrapping_sub(begun_at), next: isn.wrapping_add(1) };
-    }
-
-    /// The handler's from now on.
-    pub fn begin(&mut self) {
+    /// Begins a connection whose peer has acknowledged the SYN-ACK that was sent for it.
+    pub fn open(&mut self, segment: &Segment, options: &Options, agreed: &Agreed, sizes: &Sizes) {
+        let (next, una) = (segment.seq, segment.ack);
         self.phase = Phase::Open;
+        self.state = State::Established;
+        (self.blocked, self.waits) = (false, false);
+        let stamps = if agreed.clock.is_some() { STAMPS_BYTES } else { 0 };
+        // RFC 6691: what options take of a segment is not the peer's to reckon with.
+        let fits = (sizes.mtu - 40).min(agreed.mss.into()).saturating_sub(stamps);
+        self.mss = (fits as u32).max(MSS_MIN.into());
+        self.scales = agreed.scales.unwrap_or((0, 0));
+        self.selective = agreed.selective;
+        let recent = options.stamps.map_or(0, |stamps| stamps.value);
+        self.clock = agreed.clock.map(|ahead_ms| Clock { ahead_ms, recent, recent_us: 0 });
+        self.receiver.begin(next);
+        self.told_next = next;
+        self.sender.begin(una, self.mss, agreed.selective, sizes.rto_min_us);
+        self.sender.set_window(self.said(segment));
+        (self.ack_now, self.ack_at_us, self.reset_due) = (false, None, false);
         self.linger_until_us = None;
+        (self.challenges, self.challenges_since_us) = (0, 0);
     }
 
-    /// Bytes that the handler took where they lay.
     #[inline]
-    pub fn count_taken(&mut self, count: usize) {
-        self.taken = self.taken.wrapping_add(count as u32);
+    fn said(&self, segment: &Segment) -> Said {
+        Said {
+            seq: segment.seq,
+            ack: segment.ack,
+            window: u32::from(segment.window) << self.scales.0,
+            bare: segment.is_empty(),
+        }
     }
 
-    /// The sequence number expected from the peer next.
-    pub fn expected(&mut self) -> u32 {
-        use State::{CloseWait, Closing, LastAck, TimeWait};
-        let fin = matches!(self.state(), CloseWait | Closing | LastAck | TimeWait);
-        let queued = self.socket().recv_queue() as u32;
-        self.irs.wrapping_add(1 + queued + u32::from(fin)).wrapping_add(self.taken)
-    }
-
-    /// Takes a segment in. What must be answered at once is left in `answer`.
+    /// The timestamps of a segment to be sent now.
     #[inline]
-    pub fn receive(
-        &mut self,
-        segment: &Segment,
-        frame: &mut [u8],
-        answer: &mut Answer,
-        now_us: u64,
-    ) {
-        let ack = segment.ack.wrapping_sub(self.numbers.delta);
-        frame[segment.tcp + 8..segment.tcp + 12].copy_from_slice(&ack.to_be_bytes());
-        self.process(&frame[segment.ip..segment.end], answer, now_us);
+    pub fn stamps(&self, now_us: u64) -> Option<Stamps> {
+        self.clock.map(|clock| Stamps {
+            value: milliseconds(now_us).wrapping_add(clock.ahead_ms),
+            echo: clock.recent,
+        })
     }
 
-    fn process(&mut self, packet: &[u8], answer: &mut Answer, now_us: u64) {
-        let (numbers, mtu) = (&mut self.numbers, self.mtu);
-        let mut device = Ingress { packet: Some(packet), answer, numbers, mtu };
-        self.interface.poll_ingress_single(instant(now_us), &mut device, &mut self.sockets);
-    }
-
-    /// Sends what is to be sent now, as far as the driver has room.
+    /// The window as a header has it.
     #[inline]
-    pub fn send(&mut self, driver: &mut impl FrameDriver, now_us: u64) {
-        let fills_checksums = driver.capabilities().fills_checksums;
-        for _ in 0..PACKETS_MAX {
-            let mut device = Egress {
-                driver,
-                link: &self.link,
-                numbers: &mut self.numbers,
-                mtu: self.mtu,
-                fills_checksums,
-            };
-            let now = instant(now_us);
-            let result = self.interface.poll_egress(now, &mut device, &mut self.sockets);
-            // What is not acknowledged fits one packet, so there is no second to send.
-            let queue = self.sockets.get::<Socket<'_>>(self.socket).send_queue();
-            if result == PollResult::None || queue < 500 {
-                break;
+    pub fn window(&mut self) -> u16 {
+        let window = self.receiver.tell_window(self.mss) >> self.scales.1;
+        u16::try_from(window).unwrap_or(u16::MAX)
+    }
+
+    /// Takes a segment in that is neither SYN nor RST.
+    #[inline]
+    pub fn arrive(&mut self, segment: &Segment, frame: &[u8], now_us: u64) -> Arrival {
+        let options = segment.options(frame);
+        let length = (segment.end - segment.payload) as u32;
+        let fin = segment.has(flags::FIN);
+        if !self.stamp_is_fresh(&options, now_us)
+            || !self.receiver.accepts(segment.seq, length + u32::from(fin))
+        {
+            return self.unacceptable(segment, length, fin);
+        }
+        if !segment.has(flags::ACK) {
+            return Arrival::Nothing;
+        }
+        self.keep_stamp(segment, &options, now_us);
+        match self.sender.acknowledged(self.said(segment), &options.blocks, now_us) {
+            Worth::Good => {}
+            Worth::Wrong => return Arrival::Challenge,
+        }
+        if self.state != State::Established {
+            self.end_by_ack(now_us);
+        }
+        if length == 0 && !fin {
+            return Arrival::Nothing;
+        }
+        self.take_payload(segment, frame, fin, now_us)
+    }
+
+    #[inline]
+    fn take_payload(&mut self, segment: &Segment, frame: &[u8], fin: bool, now_us: u64) -> Arrival {
+        let payload = &frame[segment.payload..segment.end];
+        if self.phase == Phase::Open && !fin && self.receiver.is_next(segment.seq, payload.len()) {
+            self.ack_soon(payload.len() as u32, now_us);
+            return Arrival::InPlace;
+        }
+        let next = self.receiver.next();
+        if self.phase != Phase::Open {
+            // Nobody reads it any more; the peer may go on to its end all the same.
+            self.receiver.skip(segment.seq, payload.len() as u32);
+        } else if !payload.is_empty() {
+            let early = before(next, segment.seq);
+            match self.receiver.insert(segment.seq, payload) {
+                // RFC 5681, 4.2: out of order, or closing a hole.
+                Brought::NotNext => self.ack_now = true,
+                Brought::Next if early || self.receiver.has_blocks() => self.ack_now = true,
+                Brought::Next => self.ack_soon(payload.len() as u32, now_us),
             }
         }
+        if fin {
+            self.receiver.set_fin(segment.seq.wrapping_add(payload.len() as u32));
+            self.ack_now = true;
+        }
+        if self.receiver.is_over() {
+            self.end_by_fin(now_us);
+        }
+        if self.receiver.next() == next { Arrival::Nothing } else { Arrival::Kept }
     }
 
-    /// When the connection wants to send something next.
+    /// RFC 9293, 3.10.7.4, first: the peer hears where this side stands, unless it may be that it
+    /// answers that in the same way.
+    #[cold]
+    fn unacceptable(&mut self, segment: &Segment, length: u32, fin: bool) -> Arrival {
+        if length == 0 && !fin {
+            return Arrival::Challenge;
+        }
+        if before(segment.seq, self.receiver.next()) {
+            self.receiver.note_twice(segment.seq, length);
+        }
+        self.ack_now = true;
+        Arrival::Nothing
+    }
+
+    /// Whether a segment is no older than what came before it (RFC 7323, 5.3, R1 and R2).
     #[inline]
-    pub fn deadline_us(&mut self, now_us: u64) -> Option<u64> {
-        let at = self.interface.poll_at(instant(now_us), &self.sockets);
-        let at = at.map(|at| at.total_micros().max(0) as u64);
-        match (at, self.linger_until_us) {
-            (Some(at), Some(linger)) => Some(at.min(linger)),
-            (at, linger) => at.or(linger),
+    fn stamp_is_fresh(&self, options: &Options, now_us: u64) -> bool {
+        let (Some(clock), Some(stamps)) = (&self.clock, options.stamps) else { return true };
+        !before(stamps.value, clock.recent) || now_us.wrapping_sub(clock.recent_us) > STAMP_AGE_US
+    }
+
+    /// RFC 7323, 4.3.
+    #[inline]
+    fn keep_stamp(&mut self, segment: &Segment, options: &Options, now_us: u64) {
+        if let (Some(clock), Some(stamps)) = (&mut self.clock, options.stamps)
+            && ahead(segment.seq, self.told_next) <= 0
+        {
+            (clock.recent, clock.recent_us) = (stamps.value, now_us);
         }
     }
 
-    /// Drops `count` received bytes that were taken where they lay.
-    pub fn take(&mut self, count: usize) {
-        let mut left = count;
-        while left > 0 {
-            // What wraps round the buffer's end goes in two pieces.
-            let taken = self.socket().recv(|bytes| (bytes.len().min(left), bytes.len().min(left)));
-            match taken {
-                Ok(taken) if taken > 0 => left -= taken,
-                _ => break,
-            }
+    /// Data came in its turn: it is acknowledged with what is sent next, or soon.
+    #[inline]
+    fn ack_soon(&mut self, length: u32, now_us: u64) {
+        let untold = self.receiver.next().wrapping_sub(self.told_next).wrapping_add(length);
+        // RFC 9293, 3.8.6.3: every second full segment at least.
+        if untold >= 2 * self.mss {
+            self.ack_now = true;
+        } else if self.ack_at_us.is_none() {
+            self.ack_at_us = Some(now_us + ACK_DELAY_US);
         }
-        self.count_taken(count - left);
     }
 
-    /// Drops whatever was received.
-    pub fn discard(&mut self) {
-        let queue = self.socket().recv_queue();
-        self.take(queue);
+    /// What the peer acknowledged may be this side's FIN (RFC 9293, 3.10.7.4, fifth).
+    fn end_by_ack(&mut self, now_us: u64) {
+        if !self.sender.is_over() {
+            return;
+        }
+        match self.state {
+            State::FinWait1 => self.state = State::FinWait2,
+            State::Closing => self.wait(now_us),
+            State::LastAck => self.state = State::Closed,
+            _ => {}
+        }
+    }
+
+    /// All the peer had to say has come (RFC 9293, 3.10.7.4, eighth).
+    fn end_by_fin(&mut self, now_us: u64) {
+        match self.state {
+            State::Established => self.state = State::CloseWait,
+            State::FinWait1 => self.state = State::Closing,
+            State::FinWait2 => self.wait(now_us),
+            State::TimeWait => self.linger_until_us = Some(now_us + LINGER_US),
+            _ => {}
+        }
+    }
+
+    fn wait(&mut self, now_us: u64) {
+        self.state = State::TimeWait;
+        self.linger_until_us = Some(now_us + LINGER_US);
+    }
+
+    /// Whether what may be anybody's is answered (RFC 5961, 7).
+    pub fn may_challenge(&mut self, now_us: u64) -> bool {
+        if now_us - self.challenges_since_us > CHALLENGES_US {
+            (self.challenges, self.challenges_since_us) = (0, now_us);
+        }
+        self.challenges += 1;
+        self.challenges <= CHALLENGES_MAX
+    }
+
+    /// The handler took kept bytes; the peer is told if that makes room it waits for.
+    pub fn taken(&mut self) {
+        self.ack_now |= self.receiver.owes_window(self.mss);
     }
 
     /// Closes: what was given to send still goes, then a FIN.
     pub fn close(&mut self, now_us: u64) {
         self.phase = Phase::Closing;
         self.linger_until_us = Some(now_us + LINGER_US);
-        self.socket().close();
+        let next = self.receiver.next();
+        self.receiver.skip(next, 0);
+        match self.state {
+            State::Established => self.state = State::FinWait1,
+            State::CloseWait => self.state = State::LastAck,
+            _ => return,
+        }
+        self.sender.close();
     }
 
     /// Resets.
     pub fn abort(&mut self) {
         self.phase = Phase::Closing;
         self.linger_until_us = None;
-        self.discard();
-        self.socket().abort();
+        self.reset_due = true;
     }
 
-    /// Resets a connection that took too long.
-    pub fn end_linger(&mut self, now_us: u64) -> bool {
-        let over = self.linger_until_us.is_some_and(|until| until <= now_us);
-        if over {
-            self.linger_until_us = None;
-            self.socket().abort();
-        }
-        over
+    /// The peer reset the connection.
+    pub fn broken(&mut self) {
+        self.state = State::Closed;
     }
+
+    /// Whether the peer is done: nothing more will come.
+    pub fn is_over(&self) -> bool {
+        self.state != State::Established || self.reset_due
+    }
+
+    /// When the connection wants to be looked at next.
+    #[inline]
+    pub fn deadline_us(&self) -> Option<u64> {
+        if self.state == State::Closed {
+            return None;
+        }
+        let sooner = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        let at = sooner(self.sender.deadline_us(), self.ack_at_us);
+        sooner(at, self.linger_until_us)
+    }
+
+    /// The deadline came. True if the connection came to its end, or was given up.
+    pub fn on_time(&mut self, now_us: u64) -> bool {
+        if self.linger_until_us.is_some_and(|until| until <= now_us) {
+            self.linger_until_us = None;
+            if self.state == State::TimeWait {
+                self.state = State::Closed;
+            } else {
+                self.reset_due = true;
+            }
+            return true;
+        }
+        if self.ack_at_us.is_some_and(|at| at <= now_us) {
+            self.ack_now = true;
+        }
+        if !self.sender.on_time(now_us) {
+            self.reset_due = true;
+            return true;
+        }
+        false
+    }
+
+    /// Takes the order to reset, if there is one.
+    pub fn take_reset(&mut self) -> bool {
+        let due = std::mem::take(&mut self.reset_due) && self.state != State::Closed;
+        if due {
+            self.state = State::Closed;
+        }
+        due
+    }
+
+    /// Whether an acknowledgment is to be sent although nothing else is.
+    #[inline]
+    pub fn owes_ack(&self) -> bool {
+        self.ack_now
+    }
+
+    /// A segment left that acknowledges all there is; `bare` ones also tell of what came early.
+    #[inline]
+    pub fn acknowledged(&mut self, bare: bool) {
+        self.told_next = self.receiver.next();
+        self.ack_at_us = None;
+        if bare || !self.receiver.has_blocks() {
+            self.ack_now = false;
+        }
+    }
+
+    /// An acknowledgment is to be sent in any case.
+    pub fn owe_ack(&mut self) {
+        self.ack_now = true;
+    }
+
+    /// What a bare acknowledgment tells of what came early or twice.
+    #[inline]
+    pub fn take_blocks(&mut self) -> Blocks {
+        if !self.receiver.has_blocks() {
+            return Blocks::default();
+        }
+        let blocks = self.receiver.take_blocks();
+        if self.selective { blocks } else { Blocks::default() }
+    }
+}
+
+/// The least that a segment is filled with, whatever a peer asks for: smaller ones would be all
+/// header (RFC 9293, 3.7.1, expects 536 to pass everywhere; Linux takes 48 and more).
+pub(super) const MSS_MIN: u16 = 64;
+
+/// The clock of timestamps: a millisecond a tick (RFC 7323, 5.4).
+pub(super) fn milliseconds(now_us: u64) -> u32 {
+    (now_us / 1000) as u32
 }

@@ -1,16 +1,17 @@
 //! What the handler is told, and the bytes it is given.
 
-use smoltcp::socket::tcp::State;
-
 use super::super::{Close, ConnId, Handler, UNCONSUMED_MAX};
 use super::conn::{Conn, Phase};
 use super::stack::Stack;
 
-/// What a message across a buffer's end is first looked at in: more than most have.
-const WRAPPED_BYTES: usize = 2048;
-
 /// With less of the budget left than this, nothing more is handed over.
 const READ_MIN: usize = 512;
+
+/// Who is told in this turn, and how many bytes more it is given.
+pub(super) struct Sink<'a, H> {
+    handler: &'a mut H,
+    budget: usize,
+}
 
 /// How a connection's bytes were taken.
 enum Taken {
@@ -26,12 +27,65 @@ enum Taken {
     Closed,
 }
 
+impl<'a, H: Handler> Sink<'a, H> {
+    pub fn new(handler: &'a mut H, budget: usize) -> Sink<'a, H> {
+        Sink { handler, budget }
+    }
+
+    /// How many bytes of a connection may be handed over now.
+    #[inline]
+    fn most(&mut self, id: ConnId) -> usize {
+        if self.budget < READ_MIN { 0 } else { self.budget.min(self.handler.appetite(id)) }
+    }
+
+    #[inline]
+    fn give(&mut self, id: ConnId, bytes: &[u8]) -> Result<usize, Close> {
+        let done = self.handler.received(id, bytes)?;
+        self.budget -= done;
+        if bytes.len() - done > UNCONSUMED_MAX { Err(Close) } else { Ok(done) }
+    }
+
+    /// A connection is there.
+    pub fn opened(&mut self, id: ConnId, conn: &Conn) {
+        self.handler.opened(id, conn.port, conn.tuple.remote.0.into());
+    }
+}
+
 impl Stack {
+    /// Hands a payload over where it lies in the driver's frame.
+    #[inline]
+    pub(super) fn hand_over_in_place<H: Handler>(
+        &mut self,
+        index: u32,
+        payload: &[u8],
+        sink: &mut Sink<'_, H>,
+    ) {
+        let conn = &mut self.conns[index as usize];
+        let id = ConnId { index, generation: conn.generation };
+        let piece = &payload[..payload.len().min(sink.most(id))];
+        let done = if piece.is_empty() { Ok(0) } else { sink.give(id, piece) };
+        match done {
+            // What is left waits where it can be gone on with.
+            Ok(done) => {
+                let left = &payload[done..];
+                conn.receiver.pass(payload.len(), left);
+                if piece.len() < payload.len() {
+                    self.touch(index);
+                } else if left.len() == conn.receiver.capacity() {
+                    self.end(index, sink);
+                }
+            }
+            Err(Close) => {
+                conn.receiver.pass(payload.len(), &[]);
+                self.end(index, sink);
+            }
+        }
+    }
+
     /// Tells the handler what happened to the connections that were touched. Returns how much
     /// was done.
     #[inline]
-    pub fn deliver(&mut self, handler: &mut impl Handler, budget: usize) -> usize {
-        let mut budget = budget;
+    pub fn deliver<H: Handler>(&mut self, sink: &mut Sink<'_, H>) -> usize {
         let mut work = 0;
         while let Some(index) = self.paused.pop() {
             self.touch(index);
@@ -40,139 +94,88 @@ impl Stack {
         for at in 0..self.telling.len() {
             let index = self.telling[at];
             self.conns[index as usize].touched = false;
-            work += self.tell(index, handler, &mut budget);
+            work += self.tell(index, sink);
         }
         self.telling.clear();
         work
     }
 
-    fn tell(&mut self, index: u32, handler: &mut impl Handler, budget: &mut usize) -> usize {
-        let now_us = self.now_us();
+    fn tell<H: Handler>(&mut self, index: u32, sink: &mut Sink<'_, H>) -> usize {
         let conn = &mut self.conns[index as usize];
-        let id = ConnId { index, generation: conn.generation };
-        match conn.phase {
-            Phase::Free => return 0,
-            Phase::Closing => {
-                conn.discard();
-                return 0;
-            }
-            Phase::New => {
-                if conn.state() == State::SynReceived {
-                    return 0;
-                }
-                conn.begin();
-                handler.opened(id, conn.port, conn.tuple.remote.0.into());
-            }
-            Phase::Open => {}
+        if conn.phase != Phase::Open {
+            return 0;
         }
-        let before = *budget;
-        let over = match conn.hand_over(id, handler, budget) {
-            Taken::Closed => true,
+        let id = ConnId { index, generation: conn.generation };
+        let before = sink.budget;
+        let taken = conn.hand_over(id, sink);
+        conn.taken();
+        let work = before - sink.budget;
+        match taken {
+            Taken::Closed => self.end(index, sink),
             Taken::Paused => {
                 self.paused.push(index);
-                return before - *budget;
+                return work;
             }
             // More than is read at once comes again.
             Taken::Budget => {
                 self.touch(index);
-                return before - *budget;
+                return work;
             }
-            Taken::All | Taken::Part => match conn.state() {
-                State::Established => false,
-                // Closed by the peer, and what of a message is there will never be whole.
-                _ => true,
-            },
-        };
-        if over {
-            handler.closed(id);
-            conn.close(now_us);
-            conn.discard();
-            self.pend(index);
-        } else if conn.blocked && conn.socket().send_queue() < conn.socket().send_capacity() {
-            conn.blocked = false;
-            handler.writable(id);
+            // Closed by the peer, and what of a message is there will never be whole.
+            Taken::All | Taken::Part if conn.is_over() => self.end(index, sink),
+            Taken::All | Taken::Part => {
+                if conn.blocked && conn.sender.room() > 0 {
+                    conn.blocked = false;
+                    sink.handler.writable(id);
+                }
+                if conn.owes_ack() {
+                    self.pend(index);
+                }
+            }
         }
-        1 + before - *budget
+        1 + work
+    }
+
+    /// Tells the handler that a connection is gone, and brings it to its end.
+    #[cold]
+    fn end<H: Handler>(&mut self, index: u32, sink: &mut Sink<'_, H>) {
+        let now_us = self.now_us();
+        let conn = &mut self.conns[index as usize];
+        sink.handler.closed(ConnId { index, generation: conn.generation });
+        conn.close(now_us);
+        self.pend(index);
     }
 }
 
 impl Conn {
-    /// Gives the handler the received bytes where they lie in the socket's buffer; only what
-    /// wraps round the buffer's end is copied.
+    /// Gives the handler the bytes that were kept.
     #[inline]
-    fn hand_over(&mut self, id: ConnId, handler: &mut impl Handler, budget: &mut usize) -> Taken {
+    fn hand_over<H: Handler>(&mut self, id: ConnId, sink: &mut Sink<'_, H>) -> Taken {
         loop {
-            let queue = self.socket().recv_queue();
-            if queue == 0 {
+            let kept = self.receiver.kept();
+            if kept.is_empty() {
                 return Taken::All;
             }
-            if *budget < READ_MIN {
+            if sink.budget < READ_MIN {
                 return Taken::Budget;
             }
-            let most = (*budget).min(handler.appetite(id));
+            let most = sink.most(id);
             if most == 0 {
                 return Taken::Paused;
             }
-            let received = self.socket().recv(|bytes| {
-                let piece = &bytes[..bytes.len().min(most)];
-                let result = handler.received(id, piece);
-                (result.unwrap_or(0), (piece.len(), piece.len() < bytes.len(), result))
-            });
-            let Ok((piece, cut, Ok(done))) = received else { return Taken::Closed };
-            self.count_taken(done);
-            *budget -= done;
-            if done == piece {
+            let piece = &kept[..kept.len().min(most)];
+            let (whole, cut) = (piece.len(), piece.len() < kept.len());
+            let Ok(done) = sink.give(id, piece) else { return Taken::Closed };
+            self.receiver.take(done);
+            if done == whole {
                 continue;
-            }
-            if piece - done > UNCONSUMED_MAX {
-                return Taken::Closed;
             }
             if cut {
                 return Taken::Budget;
             }
-            if piece == queue {
-                return self.part(queue);
-            }
-            let taken = match self.hand_over_wrapped::<WRAPPED_BYTES>(id, handler, budget) {
-                None => self.hand_over_wrapped::<{ 2 * UNCONSUMED_MAX }>(id, handler, budget),
-                taken => taken,
-            };
-            match taken.unwrap_or(Taken::Closed) {
-                Taken::All => {}
-                other => return other,
-            }
+            // One that fills the whole buffer will never be more.
+            let full = self.receiver.kept().len() == self.receiver.capacity();
+            return if full { Taken::Closed } else { Taken::Part };
         }
-    }
-
-    /// Part of a message was left; one that fills the whole buffer will never be more.
-    fn part(&mut self, queue: usize) -> Taken {
-        if queue == self.socket().recv_capacity() { Taken::Closed } else { Taken::Part }
-    }
-
-    /// A message that lies across the buffer's end, seen as far as `N` bytes go; nothing if they do
-    /// not suffice.
-    #[cold]
-    fn hand_over_wrapped<const N: usize>(
-        &mut self,
-        id: ConnId,
-        handler: &mut impl Handler,
-        budget: &mut usize,
-    ) -> Option<Taken> {
-        let mut whole = [0; N];
-        let most = whole.len().min(*budget);
-        let queue = self.socket().recv_queue();
-        let length = self.socket().peek_slice(&mut whole[..most]).unwrap_or(0);
-        let taken = match handler.received(id, &whole[..length]) {
-            Err(Close) => Taken::Closed,
-            Ok(0) if length == queue => self.part(queue),
-            Ok(0) if length == whole.len() => return None,
-            Ok(0) => Taken::Budget,
-            Ok(done) => {
-                self.take(done);
-                *budget -= done;
-                Taken::All
-            }
-        };
-        Some(taken)
     }
 }

@@ -1,16 +1,27 @@
 //! TCP over frames: a [`Transport`] on top of any [`FrameDriver`].
 //!
+//! Written for few long connections, small messages both ways and rare loss; peers open, this side
+//! only accepts. Nothing here does I/O or reads a clock: frames and the time come in.
+//!
 //! In front stands admission, which remembers nothing of a peer until it has proved that it
-//! receives what is sent to it (`cookie.rs`). Behind it each connection is a smoltcp socket in a
-//! set of its own, found by its 4-tuple (`table.rs`) and woken by its deadline (`timers.rs`), so
-//! that a frame costs the same with ten connections and with ten thousand. All memory is taken
-//! at the start.
+//! receives what is sent to it (`admission.rs`, `cookie.rs`). Behind it a segment finds its connection
+//! by its 4-tuple (`table.rs`); `conn.rs` knows the states, `receiver.rs` what comes in, `sender.rs`
+//! what goes out, with what is on its way in `sent.rs`, how long that takes in `rtt.rs` and how much of
+//! it there may be in `congestion.rs`; `output.rs` writes segments, `deliver.rs` hands bytes over. A
+//! connection is woken by its deadline (`timers.rs`), so that a frame costs the same with ten
+//! connections and with ten thousand. All memory is taken at the start.
 
 mod admission;
+mod congestion;
 mod conn;
 mod cookie;
 mod deliver;
-mod device;
+mod output;
+mod receiver;
+mod rtt;
+mod sender;
+mod sent;
+mod sequence;
 mod stack;
 mod table;
 mod timers;
@@ -20,11 +31,14 @@ use std::os::fd::BorrowedFd;
 
 use super::frames::{FrameDriver, STATISTICS};
 use super::{COUNTERS, Close, ConnId, Counts, Handler, Transport};
-use conn::{Buffers, Phase};
+use conn::{Phase, Sizes};
+use deliver::Sink;
 use stack::Stack;
 
 /// The least that a connection can receive ahead.
 const RECEIVE_BYTES_MIN: usize = 2048;
+/// And the most.
+const RECEIVE_BYTES_MAX: usize = 1 << 20;
 
 /// Places that connections which nobody logged in on give way to keep free.
 const PLACES_KEPT: usize = 16;
@@ -36,11 +50,12 @@ pub struct TcpSetup {
     pub listen: Vec<SocketAddrV4>,
     /// Connections at once.
     pub connections_max: usize,
-    /// Bytes received and not yet taken, for each connection; at most 65,535, the largest window
-    /// without scaling.
+    /// Bytes received and not yet taken, for each connection: the window it offers.
     pub receive_bytes: usize,
     /// Bytes given to send and not yet acknowledged, for each connection.
     pub transmit_bytes: usize,
+    /// The least retransmission time-out in microseconds.
+    pub rto_min_us: u32,
 }
 
 /// TCP over the frames of a driver.
@@ -53,12 +68,14 @@ pub struct TcpTransport<D> {
 impl<D: FrameDriver> TcpTransport<D> {
     /// Listens. Every buffer is allocated here.
     pub fn new(driver: D, setup: &TcpSetup) -> TcpTransport<D> {
-        let buffers = Buffers {
-            receive: setup.receive_bytes.clamp(RECEIVE_BYTES_MIN, u16::MAX.into()),
-            transmit: setup.transmit_bytes.max(1024),
-        };
         let capabilities = driver.capabilities();
-        let stack = Stack::new(&setup.listen, setup.connections_max, buffers, capabilities);
+        let sizes = Sizes {
+            receive: setup.receive_bytes.clamp(RECEIVE_BYTES_MIN, RECEIVE_BYTES_MAX),
+            transmit: setup.transmit_bytes.max(1024),
+            mtu: capabilities.mtu,
+            rto_min_us: setup.rto_min_us,
+        };
+        let stack = Stack::new(&setup.listen, setup.connections_max, sizes, capabilities);
         TcpTransport { driver, stack, driver_counts: [0; STATISTICS.len()] }
     }
 
@@ -89,9 +106,10 @@ impl<D: FrameDriver> Transport for TcpTransport<D> {
             handler.closed(id);
             stack.evict(id);
         }
-        let frames = driver.receive(now_ns, |frame| stack.receive(frame));
+        let mut sink = Sink::new(handler, budget);
+        let frames = driver.receive(now_ns, |frame| stack.receive(frame, &mut sink));
         stack.wake_due();
-        frames + stack.deliver(handler, budget)
+        frames + stack.deliver(&mut sink)
     }
 
     fn send(&mut self, id: ConnId, bytes: &[u8]) -> Result<usize, Close> {

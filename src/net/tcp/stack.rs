@@ -3,25 +3,23 @@
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 
-use smoltcp::socket::tcp::State;
-
 use super::super::frames::{BURST, Capabilities, FrameDriver};
 use super::super::packet::write::{BARE_BYTES_MAX, Bare, bare};
-use super::super::packet::{Dropped, LINK_BYTES_MAX, Link, Segment, flags, host, parse};
-use super::super::{Close, ConnId, STACK_COUNTERS};
-use super::conn::{Buffers, Conn, Phase};
+use super::super::packet::{
+    Dropped, LINK_BYTES_MAX, Link, Options, SCALE_MAX, Segment, flags, host, parse,
+};
+use super::super::{Close, ConnId, Handler, STACK_COUNTERS};
+use super::conn::{Agreed, Arrival, Conn, Phase, Sizes, State};
 use super::cookie::Cookies;
-use super::device::{ANSWER_BYTES_MAX, Answer};
+use super::deliver::Sink;
+use super::sender::Again;
 use super::table::Table;
 use super::timers::Timers;
 
-/// Bytes of the longest frame kept to be sent at the end of the turn.
-const REPLY_BYTES_MAX: usize = LINK_BYTES_MAX + ANSWER_BYTES_MAX;
 /// How long a connection whose bytes are not wanted is left alone by one who sleeps.
 const PAUSE_US: u32 = 200;
 /// Such frames in one turn; a frame that came in asks for one at most.
 const REPLIES_MAX: usize = BURST;
-const _: () = assert!(REPLY_BYTES_MAX >= BARE_BYTES_MAX);
 
 macro_rules! counts {
     ($($field:ident),* $(,)?) => {
@@ -39,10 +37,22 @@ macro_rules! counts {
 counts! {
     refused, foreign, malformed, fragments, checksums, syns, admitted, unknown,
     resets_in, resets_ignored, resets_out, replies_lost,
+    sent_again, probes, needless, timeouts, closed_windows, challenges,
+}
+
+impl Counts {
+    #[cold]
+    fn count(&mut self, again: &Again) {
+        self.sent_again += u64::from(again.segments);
+        self.probes += u64::from(again.probes);
+        self.needless += u64::from(again.needless);
+        self.timeouts += u64::from(again.timeouts);
+        self.closed_windows += u64::from(again.closed_windows);
+    }
 }
 
 struct Reply {
-    frame: [u8; REPLY_BYTES_MAX],
+    frame: [u8; BARE_BYTES_MAX],
     len: usize,
 }
 
@@ -109,9 +119,8 @@ pub(super) struct Stack {
     replies: Vec<Reply>,
     /// Answers of the host's to be sent at the end of the turn.
     host: HostReplies,
-    answer: Answer,
     capabilities: Capabilities,
-    buffers: Buffers,
+    sizes: Sizes,
     /// Time that never goes back: Unix time, plus what that went back by.
     time_ns: u64,
     behind_ns: u64,
@@ -122,11 +131,11 @@ impl Stack {
     pub fn new(
         listen: &[SocketAddrV4],
         connections_max: usize,
-        buffers: Buffers,
+        sizes: Sizes,
         capabilities: Capabilities,
     ) -> Stack {
         Stack {
-            conns: (0..connections_max).map(|_| Conn::new(buffers, capabilities.mtu)).collect(),
+            conns: (0..connections_max).map(|_| Conn::new(&sizes)).collect(),
             listen: listen.to_vec(),
             table: Table::new(connections_max),
             free: (0..connections_max as u32).rev().collect(),
@@ -140,9 +149,8 @@ impl Stack {
             sending: Vec::with_capacity(connections_max),
             replies: Vec::with_capacity(REPLIES_MAX),
             host: HostReplies::new(&capabilities),
-            answer: Answer::new(),
             capabilities,
-            buffers,
+            sizes,
             time_ns: 0,
             behind_ns: 0,
             counts: Counts::default(),
@@ -174,9 +182,15 @@ impl Stack {
         self.capabilities.mtu
     }
 
-    /// The window a connection begins with.
+    /// The window a connection begins with, which is never scaled (RFC 7323, 2.2).
     pub(super) fn window(&self) -> u16 {
-        u16::try_from(self.buffers.receive).unwrap_or(u16::MAX)
+        u16::try_from(self.sizes.receive).unwrap_or(u16::MAX)
+    }
+
+    /// How far the windows told later are shifted.
+    pub(super) fn scale(&self) -> u8 {
+        let fits = |shift: &u8| self.sizes.receive >> shift <= u16::MAX.into();
+        (0..SCALE_MAX).find(fits).unwrap_or(SCALE_MAX)
     }
 
     pub fn connections(&self) -> usize {
@@ -203,7 +217,7 @@ impl Stack {
 
     /// One frame from the driver.
     #[inline]
-    pub fn receive(&mut self, frame: &mut [u8]) {
+    pub fn receive<H: Handler>(&mut self, frame: &mut [u8], sink: &mut Sink<'_, H>) {
         let segment = match parse(frame) {
             Ok(segment) => segment,
             Err(Dropped::Foreign) => return self.answer_as_host(frame),
@@ -219,8 +233,8 @@ impl Stack {
         }
         let link = Link::answering(&frame[..segment.ip]);
         match self.table.find(&segment.tuple) {
-            Some(index) => self.known(index, &segment, link, frame),
-            None => self.stranger(&segment, link, frame),
+            Some(index) => self.known(index, &segment, link, frame, sink),
+            None => self.stranger(&segment, link, frame, sink),
         }
     }
 
@@ -239,26 +253,42 @@ impl Stack {
 
     /// A segment of a connection.
     #[inline]
-    pub(super) fn known(&mut self, index: u32, segment: &Segment, link: Link, frame: &mut [u8]) {
+    pub(super) fn known<H: Handler>(
+        &mut self,
+        index: u32,
+        segment: &Segment,
+        link: Link,
+        frame: &[u8],
+        sink: &mut Sink<'_, H>,
+    ) {
+        if segment.flags & (flags::SYN | flags::RST) != 0 {
+            return self.known_by_control(index, segment, link, frame, sink);
+        }
         let now_us = self.now_us();
         let conn = &mut self.conns[index as usize];
-        if segment.flags & (flags::SYN | flags::RST) != 0 {
-            return self.known_by_control(index, segment, link, frame);
-        }
         conn.link = link;
-        conn.receive(segment, frame, &mut self.answer, now_us);
-        self.after_segment(index);
+        match conn.arrive(segment, frame, now_us) {
+            Arrival::InPlace => {
+                let payload = &frame[segment.payload..segment.end];
+                self.hand_over_in_place(index, payload, sink);
+            }
+            Arrival::Kept => self.touch(index),
+            Arrival::Challenge => self.challenge(index),
+            Arrival::Nothing => {}
+        }
+        let conn = &self.conns[index as usize];
+        if conn.blocked || conn.state != State::Established {
+            self.after_its_end(index);
+        }
+        self.pend(index);
     }
 
-    /// What follows from a segment that a connection took in.
-    #[inline]
-    fn after_segment(&mut self, index: u32) {
+    /// What follows from a segment of a connection that waits or ends.
+    #[cold]
+    fn after_its_end(&mut self, index: u32) {
+        self.touch(index);
         let conn = &mut self.conns[index as usize];
-        if let Some(packet) = self.answer.take() {
-            let link = conn.link;
-            keep(&mut self.replies, &mut self.counts, link.bytes(), packet);
-        }
-        if conn.phase == Phase::Closing && !conn.waits && conn.state() == State::TimeWait {
+        if conn.phase == Phase::Closing && !conn.waits && conn.state == State::TimeWait {
             conn.waits = true;
             let stale = |(index, generation): &(u32, u32)| {
                 self.conns[*index as usize].generation != *generation
@@ -269,43 +299,68 @@ impl Stack {
             let generation = self.conns[index as usize].generation;
             self.time_wait.push_back((index, generation));
         }
-        self.touch(index);
-        self.pend(index);
+    }
+
+    /// A connection begins with the segment that acknowledges its SYN-ACK.
+    #[expect(clippy::too_many_arguments, reason = "all that admission knows of it")]
+    pub(super) fn begin<H: Handler>(
+        &mut self,
+        index: u32,
+        segment: &Segment,
+        options: &Options,
+        agreed: &Agreed,
+        link: Link,
+        port: usize,
+        sink: &mut Sink<'_, H>,
+    ) {
+        let conn = &mut self.conns[index as usize];
+        (conn.tuple, conn.link, conn.port) = (segment.tuple, link, port);
+        conn.open(segment, options, agreed, &self.sizes);
+        sink.opened(ConnId { index, generation: conn.generation }, conn);
     }
 
     /// SYN and RST for a connection: RFC 5961, sections 3 and 4.
-    fn known_by_control(&mut self, index: u32, segment: &Segment, link: Link, frame: &mut [u8]) {
-        let now_us = self.now_us();
+    fn known_by_control<H: Handler>(
+        &mut self,
+        index: u32,
+        segment: &Segment,
+        link: Link,
+        frame: &[u8],
+        sink: &mut Sink<'_, H>,
+    ) {
         let conn = &mut self.conns[index as usize];
         if segment.has(flags::SYN) {
             // A port used again before its last connection's end was forgotten here.
             if conn.waits && !segment.has(flags::ACK) && !segment.has(flags::RST) {
                 self.forget(index);
-                return self.stranger(segment, link, frame);
+                return self.stranger(segment, link, frame, sink);
             }
             return self.challenge(index);
         }
-        let expected = conn.expected();
+        let expected = conn.receiver.next();
         if segment.seq == expected {
             self.counts.resets_in += 1;
-            conn.receive(segment, frame, &mut self.answer, now_us);
-            return self.after_segment(index);
+            conn.broken();
+            self.touch(index);
+            return self.pend(index);
         }
         self.counts.resets_ignored += 1;
-        if segment.seq.wrapping_sub(expected) < u32::from(u16::MAX) {
+        if conn.receiver.accepts(segment.seq, 1) {
             self.challenge(index);
         }
     }
 
     /// Tells the peer where this side stands; a peer that is no longer there answers with a
-    /// reset that is right.
+    /// reset that is right. No more often than RFC 5961, 7, allows.
+    #[cold]
     fn challenge(&mut self, index: u32) {
+        let now_us = self.now_us();
         let conn = &mut self.conns[index as usize];
-        let (tuple, link, ack) = (conn.tuple, conn.link, conn.expected());
-        let window = conn.socket().recv_capacity() - conn.socket().recv_queue();
-        let seq = conn.numbers.next;
-        let window = u16::try_from(window).unwrap_or(u16::MAX);
-        self.reply(&link, &Bare { tuple, seq, ack, flags: flags::ACK, window, mss: None });
+        if conn.may_challenge(now_us) {
+            self.counts.challenges += 1;
+            conn.owe_ack();
+            self.pend(index);
+        }
     }
 
     /// Keeps a segment without payload to be sent at the end of the turn.
@@ -314,7 +369,7 @@ impl Stack {
             self.counts.replies_lost += 1;
             return;
         }
-        let mut reply = Reply { frame: [0; REPLY_BYTES_MAX], len: 0 };
+        let mut reply = Reply { frame: [0; BARE_BYTES_MAX], len: 0 };
         reply.len = bare(link, segment, &mut reply.frame);
         self.replies.push(reply);
     }
@@ -341,7 +396,7 @@ impl Stack {
     pub fn wake_due(&mut self) {
         let now_us = self.now_us();
         while let Some(index) = self.timers.due(now_us) {
-            if self.conns[index as usize].end_linger(now_us) {
+            if self.conns[index as usize].on_time(now_us) {
                 self.touch(index);
             }
             self.pend(index);
@@ -357,7 +412,10 @@ impl Stack {
     #[inline]
     pub fn send(&mut self, id: ConnId, bytes: &[u8]) -> Result<usize, Close> {
         let conn = self.open_conn(id).ok_or(Close)?;
-        let sent = conn.socket().send_slice(bytes).map_err(|_| Close)?;
+        if conn.is_over() {
+            return Err(Close);
+        }
+        let sent = conn.sender.write(bytes);
         conn.blocked = sent < bytes.len();
         self.pend(id.index);
         Ok(sent)
@@ -375,7 +433,6 @@ impl Stack {
         let now_us = self.now_us();
         if let Some(conn) = self.open_conn(id) {
             conn.close(now_us);
-            conn.discard();
             self.pend(id.index);
         }
     }
@@ -389,17 +446,20 @@ impl Stack {
             let index = self.sending[at];
             let conn = &mut self.conns[index as usize];
             conn.pending = false;
-            conn.send(driver, now_us);
-            if conn.phase == Phase::Closing && conn.state() == State::Closed {
+            let all = conn.send(driver, now_us, self.capabilities.fills_checksums);
+            if let Some(again) = conn.sender.take_again() {
+                self.counts.count(&again);
+            }
+            if conn.phase == Phase::Closing && conn.state == State::Closed {
                 self.forget(index);
                 continue;
             }
-            let deadline = conn.deadline_us(now_us);
-            if deadline.is_some_and(|at| at <= now_us) {
+            let deadline = conn.deadline_us();
+            if all {
+                self.timers.set(index, deadline);
+            } else {
                 // The driver has no room: again in the next turn.
                 self.pend(index);
-            } else {
-                self.timers.set(index, deadline);
             }
         }
         self.sending.clear();
@@ -442,16 +502,4 @@ impl Stack {
         }
         self.free.pop()
     }
-}
-
-/// Keeps a packet to be sent at the end of the turn.
-fn keep(replies: &mut Vec<Reply>, counts: &mut Counts, link: &[u8], packet: &[u8]) {
-    if replies.len() == REPLIES_MAX {
-        counts.replies_lost += 1;
-        return;
-    }
-    let mut reply = Reply { frame: [0; REPLY_BYTES_MAX], len: link.len() + packet.len() };
-    reply.frame[..link.len()].copy_from_slice(link);
-    reply.frame[link.len()..reply.len].copy_from_slice(packet);
-    replies.push(reply);
 }
