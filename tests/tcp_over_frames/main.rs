@@ -4,6 +4,8 @@
 mod churn;
 mod host;
 mod peer;
+mod rfc;
 mod segments;
 mod server;
+mod stage;
 mod streams;

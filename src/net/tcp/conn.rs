@@ -160,7 +160,14 @@ impl Conn {
     }
 
     /// Begins a connection whose peer has acknowledged the SYN-ACK that was sent for it.
-    pub fn open(&mut self, segment: &Segment, options: &Options, agreed: &Agreed, sizes: &Sizes) {
+    pub fn open(
+        &mut self,
+        segment: &Segment,
+        heard: &Options,
+        agreed: &Agreed,
+        sizes: &Sizes,
+        now_us: u64,
+    ) {
         let (next, una) = (segment.seq, segment.ack);
         self.phase = Phase::Open;
         self.state = State::Established;
@@ -171,8 +178,8 @@ impl Conn {
         self.mss = (fits as u32).max(MSS_MIN.into());
         self.scales = agreed.scales.unwrap_or((0, 0));
         self.selective = agreed.selective;
-        let recent = options.stamps.map_or(0, |stamps| stamps.value);
-        self.clock = agreed.clock.map(|ahead_ms| Clock { ahead_ms, recent, recent_us: 0 });
+        let recent = heard.stamps.map_or(0, |stamps| stamps.value);
+        self.clock = agreed.clock.map(|ahead_ms| Clock { ahead_ms, recent, recent_us: now_us });
         self.receiver.begin(next);
         self.told_next = next;
         self.sender.begin(una, self.mss, agreed.selective, sizes.rto_min_us);
@@ -247,6 +254,7 @@ impl Conn {
         if self.phase != Phase::Open {
             // Nobody reads it any more; the peer may go on to its end all the same.
             self.receiver.skip(segment.seq, payload.len() as u32);
+            self.ack_now |= !payload.is_empty();
         } else if !payload.is_empty() {
             let early = before(next, segment.seq);
             match self.receiver.insert(segment.seq, payload) {
@@ -381,6 +389,12 @@ impl Conn {
     /// Whether the peer is done: nothing more will come.
     pub fn is_over(&self) -> bool {
         self.state != State::Established || self.reset_due
+    }
+
+    /// Whether nothing that is sent arrives any more.
+    #[inline]
+    pub fn is_dead(&self) -> bool {
+        self.state == State::Closed || self.reset_due
     }
 
     /// When the connection wants to be looked at next.

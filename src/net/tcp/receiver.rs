@@ -185,13 +185,14 @@ impl Receiver {
         told < 2 * least && now - told.min(now) >= least
     }
 
-    /// Whether a segment is acceptable (RFC 9293, 3.10.7.4, first).
+    /// Whether a segment is acceptable (RFC 9293, 3.10.7.4, first); an acknowledgment also where a peer
+    /// stands that has filled the window.
     #[inline]
     pub fn accepts(&self, seq: u32, length: u32) -> bool {
         let window = ahead(self.edge, self.next);
         let from = ahead(seq, self.next);
         if length == 0 {
-            return from == 0 || (0..window).contains(&from);
+            return (0..=window.max(0)).contains(&from);
         }
         window > 0 && from < window && from + length as i32 > 0
     }

@@ -313,9 +313,10 @@ impl Stack {
         port: usize,
         sink: &mut Sink<'_, H>,
     ) {
+        let now_us = self.now_us();
         let conn = &mut self.conns[index as usize];
         (conn.tuple, conn.link, conn.port) = (segment.tuple, link, port);
-        conn.open(segment, options, agreed, &self.sizes);
+        conn.open(segment, options, agreed, &self.sizes, now_us);
         sink.opened(ConnId { index, generation: conn.generation }, conn);
     }
 
@@ -412,7 +413,7 @@ impl Stack {
     #[inline]
     pub fn send(&mut self, id: ConnId, bytes: &[u8]) -> Result<usize, Close> {
         let conn = self.open_conn(id).ok_or(Close)?;
-        if conn.is_over() {
+        if conn.is_dead() {
             return Err(Close);
         }
         let sent = conn.sender.write(bytes);
