@@ -3,6 +3,7 @@
 mod echo;
 mod fairness;
 mod fix;
+mod loss;
 mod orders;
 mod parsers;
 mod picture;
@@ -24,6 +25,7 @@ pub struct Arguments {
 #[derive(clap::Subcommand)]
 enum What {
     Wire(wire::Arguments),
+    Loss(loss::Arguments),
     Parsers(parsers::Arguments),
     Storm(storm::Arguments),
     Fairness(fairness::Arguments),
@@ -32,6 +34,7 @@ enum What {
 pub fn run(arguments: &Arguments) -> Outcome {
     match &arguments.what {
         What::Wire(arguments) => wire::run(arguments),
+        What::Loss(arguments) => loss::run(arguments),
         What::Parsers(arguments) => parsers::run(arguments),
         What::Storm(arguments) => storm::run(arguments),
         What::Fairness(arguments) => fairness::run(arguments),

@@ -13,6 +13,7 @@ mod open;
 mod reserve;
 mod ring;
 mod socket;
+pub mod spoil;
 mod steering;
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,8 @@ const LINGER_US: u64 = 10_000_000;
 /// Answers to what may be anybody's in one second (RFC 5961, 7), and the second.
 const CHALLENGES_MAX: u32 = 10;
 const CHALLENGES_US: u64 = 1_000_000;
+/// The longest handshake whose time says something of the way.
+const HANDSHAKE_MAX_MS: u32 = 1_000;
 /// How long a timestamp is good for comparing (RFC 7323, 5.5).
 const STAMP_AGE_US: u64 = 24 * 24 * 3600 * 1_000_000;
 
@@ -184,6 +186,14 @@ impl Conn {
         self.told_next = next;
         self.sender.begin(una, self.mss, agreed.selective, sizes.rto_min_us);
         self.sender.set_window(self.said(segment));
+        // Its SYN-ACK's timestamp came back: that is a little early, so the time is a little long.
+        if let (Some(clock), Some(stamps)) = (&self.clock, heard.stamps) {
+            let now = milliseconds(now_us).wrapping_add(clock.ahead_ms);
+            let took_ms = now.wrapping_sub(stamps.echo).wrapping_add(1);
+            if took_ms <= HANDSHAKE_MAX_MS {
+                self.sender.guess_rtt(took_ms * 1000, now_us);
+            }
+        }
         (self.ack_now, self.ack_at_us, self.reset_due) = (false, None, false);
         self.linger_until_us = None;
         (self.challenges, self.challenges_since_us) = (0, 0);

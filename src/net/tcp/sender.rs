@@ -12,8 +12,8 @@ const HOLD_MIN_US: u32 = 1_000;
 /// And at most.
 const HOLD_MAX_US: u32 = 64_000;
 /// The peer is gone that has acknowledged nothing for so long, with bytes on their way or waiting
-/// (RFC 9293, 3.8.3, R2).
-const GIVE_UP_US: u64 = 100_000_000;
+/// (RFC 9293, 3.8.3, R2: 100 seconds or more). Who is logged in and silent is gone long before.
+const GIVE_UP_US: u64 = 600_000_000;
 
 /// A piece of the stream to be written into a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -155,6 +155,11 @@ impl Sender {
         // Who never says what came twice gives nothing to learn from.
         self.hold_us = if selective { HOLD_MIN_US } else { HOLD_MAX_US };
         self.again = Again::default();
+    }
+
+    /// The handshake took no longer than this.
+    pub fn guess_rtt(&mut self, rtt_us: u32, now_us: u64) {
+        self.rtt.sample(rtt_us, now_us);
     }
 
     /// The window of the segment that opened the connection.
@@ -476,6 +481,10 @@ impl Sender {
             // RFC 8985, 7.2: twice the round trip, and what the peer may hold back for. Of the round
             // trip the smallest: in the smoothed one is what was held back.
             Some(least_us) if self.may_probe() => 2 * least_us + self.hold_us,
+            // What comes twice is acknowledged at once (RFC 5681, 4.2).
+            _ if self.selective && (self.probe.is_some() || self.rtt.backoff() > 0) => {
+                self.rtt.rto_us()
+            }
             _ => self.rtt.rto_us().saturating_add(self.hold_us),
         }
     }
