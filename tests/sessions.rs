@@ -208,3 +208,50 @@ fn a_login_takes_the_place_of_a_session_that_missed_its_heartbeats() {
     canceled(&mut back, 1, 10, 'S');
     enter(&mut back, &buy(2, 10, "99.00"));
 }
+
+/// What `millrace connections --json` prints.
+fn connections(venue: &Venue) -> Vec<serde_json::Value> {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_millrace"));
+    command.args(["connections", "--json"]).arg(&venue.config.gateway.data_dir);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn who_is_there_is_seen_from_outside() {
+    let venue = Venue::start();
+    assert!(connections(&venue).is_empty());
+    let (mut alice, bob) = (venue.client("ALICE"), venue.client("BOB"));
+    for user_ref in 1..=10 {
+        enter(&mut alice, &buy(user_ref, 10, "90.00"));
+    }
+    let seen = connections(&venue);
+    let users: Vec<&str> = seen.iter().map(|seen| seen["user"].as_str().unwrap()).collect();
+    assert_eq!(users, ["ALICE", "BOB"]);
+    let tcp = &seen[0]["tcp"];
+    assert_eq!((&seen[0]["protocol"], &tcp["state"]), (&"ouch5".into(), &"established".into()));
+    // Ten orders of 50 bytes and a login of 49.
+    assert_eq!(tcp["bytes_in"], 10 * 50 + 49);
+    assert!(tcp["bytes_out"].as_u64() > seen[1]["tcp"]["bytes_out"].as_u64());
+    assert!(tcp["rtt_us"].as_u64().unwrap() > 0 && tcp["window_out"].as_u64().unwrap() > 0);
+    drop(bob);
+    venue.wait_for("gateway.connections_closed", 1);
+    let left: Vec<_> = connections(&venue).iter().map(|seen| seen["user"].clone()).collect();
+    assert_eq!(left, ["ALICE"]);
+}
+
+#[test]
+fn who_is_there_is_not_waited_for_where_no_gateway_runs() {
+    let said = |dir: &std::path::Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_millrace"));
+        let output = command.arg("connections").arg(dir).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let empty = Scratch::new();
+    assert!(said(&empty.0).contains("cannot look into"));
+    let (_, stopped) = Venue::start().stop();
+    assert!(said(&stopped.0).contains("is it running?"));
+}

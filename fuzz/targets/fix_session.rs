@@ -8,7 +8,7 @@ use millrace::audit::{Overload, Tap};
 use millrace::book::{self, Book, BookAgent};
 use millrace::gateway::{
     AuthAnswer, AuthLine, AuthRequest, COUNTERS, Chunk, Gateway, GatewayRings, GatewaySetup, Names,
-    Outbound, Passwords, Peers, ReplayRequest, UserSetup, Voice,
+    Outbound, Passwords, Peers, ReplayRequest, Sightings, UserSetup, Voice,
 };
 use millrace::net::{self, Close, ConnId, Counts, Handler, Transport};
 use millrace::order::{
@@ -204,6 +204,7 @@ impl Venue {
             stream_pool: memory.pool,
             order_names_max: 1 << 20,
             passwords: Arc::new(Passwords::new(std::iter::empty())),
+            sightings: Sightings::nowhere(),
         };
         let rings = GatewayRings {
             commands,

@@ -4,6 +4,7 @@
 mod audit;
 mod bench;
 mod check;
+mod connections;
 mod demo;
 mod doctor;
 mod hash_password;
@@ -45,6 +46,7 @@ enum Command {
     Audit(audit::Arguments),
     Order(order::Arguments),
     Stats(stats::Arguments),
+    Connections(connections::Arguments),
     HashPassword(hash_password::Arguments),
 }
 
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Order(arguments) => order::run(&arguments),
         Command::Stats(arguments) => stats::run(&arguments),
+        Command::Connections(arguments) => connections::run(&arguments),
         Command::HashPassword(arguments) => hash_password::run(&arguments),
     };
     match done {

@@ -19,6 +19,7 @@ use super::logins::{AuthLine, Logins};
 use super::pace::Pace;
 use super::passwords::Passwords;
 use super::replay::{Chunk, ReplayRequest, Replays};
+use super::sightings::{Sighting, Sightings};
 use super::state::{GatewayCounters, State, User};
 use super::symbols::{Directory, Names};
 use super::throttle::Throttle;
@@ -88,6 +89,8 @@ pub struct GatewaySetup {
     pub order_names_max: u32,
     /// Passwords that are known to be right.
     pub passwords: Arc<Passwords>,
+    /// Where connections are shown to who looks.
+    pub sightings: Sightings,
 }
 
 /// A gateway's ring ends.
@@ -123,6 +126,7 @@ pub struct Gateway<T> {
     /// The next connection to look at for heartbeats, and when that round began.
     due_at: usize,
     due_round_ns: UnixNanos,
+    sightings: Sightings,
 }
 
 impl<T: Transport> Gateway<T> {
@@ -188,6 +192,7 @@ impl<T: Transport> Gateway<T> {
             trim_at: 0,
             due_at: 0,
             due_round_ns: 0,
+            sightings: setup.sightings,
         }
     }
 
@@ -354,6 +359,7 @@ impl<T: Transport> Gateway<T> {
                 return;
             }
             (self.due_at, self.due_round_ns) = (0, now_ns);
+            self.sightings.begin_round(now_ns);
         }
         let end = (self.due_at + DUE_LOOKS).min(self.state.conns.len());
         let mut checks = 0;
@@ -363,6 +369,20 @@ impl<T: Transport> Gateway<T> {
             let Some(conn) = self.state.conns[at].as_mut() else { continue };
             checks += 1;
             let id = conn.id;
+            if self.sightings.are_wanted() {
+                let user = conn.user.map_or("", |user| &self.state.users[user.index()].setup.name);
+                self.sightings.write(
+                    at,
+                    &Sighting {
+                        written_ns: now_ns,
+                        opened_ns: conn.opened_ns,
+                        user,
+                        protocol: conn.protocol.name(),
+                        peer: conn.peer,
+                        tcp: self.transport.look(id),
+                    },
+                );
+            }
             // Replays are served one after the other: one whose client does not read ends.
             if conn.is_stalled(now_ns) {
                 self.state.counters.dropped_slow.add(1);

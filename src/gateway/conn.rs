@@ -42,6 +42,7 @@ pub(super) struct Conn {
     pub id: ConnId,
     pub protocol: Protocol,
     pub peer: IpAddr,
+    pub opened_ns: UnixNanos,
     pub session: Session,
     pub user: Option<UserId>,
     /// How fast it is read.
@@ -69,6 +70,7 @@ impl Conn {
             id,
             protocol,
             peer,
+            opened_ns: now_ns,
             session,
             user: None,
             pace: Pace::of_stranger(),

@@ -19,6 +19,7 @@ mod pace;
 mod passwords;
 mod relay;
 mod replay;
+mod sightings;
 mod state;
 mod symbols;
 mod terms;
@@ -35,6 +36,7 @@ pub use logins::AuthLine;
 pub use passwords::Passwords;
 pub use relay::{Back, Ends as RelayEnds, Front, PARCELS, Parcel};
 pub use replay::{Chunk, RegenerateStream, ReplayRequest, Replayer};
+pub use sightings::{Sighting, Sightings};
 pub use symbols::{Directory, Names};
 pub use voice::{Outbound, Page, Voice};
 

@@ -14,8 +14,11 @@ pub mod af_xdp;
 pub mod dpdk;
 pub mod frames;
 pub mod kernel;
+mod look;
 pub mod packet;
 pub mod tcp;
+
+pub use look::{Look, STATES};
 
 /// A connection. The generation tells it from an earlier one with the same index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -96,6 +99,11 @@ pub trait Transport {
     /// on.
     fn closing(&mut self) -> usize {
         0
+    }
+
+    /// What can be said of a connection, if anything can. May ask the kernel.
+    fn look(&mut self, _conn: ConnId) -> Option<Look> {
+        None
     }
 
     /// What was counted since the start.

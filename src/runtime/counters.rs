@@ -3,15 +3,14 @@
 //! The file is a header of 64 bytes (`MILLRACE-COUNTERS` and the number of counters as a
 //! little-endian u32 at offset 32), then 64 bytes for each: a name of 48, zero-padded, and a
 //! little-endian u64 at offset 56.
-#![allow(unsafe_code, reason = "maps a file that other processes may read")]
 
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::mapped::Mapped;
 
 const MAGIC: &[u8] = b"MILLRACE-COUNTERS";
 const ENTRY_BYTES: usize = 64;
@@ -20,44 +19,21 @@ const NAME_BYTES: usize = 48;
 /// A table of named counters.
 #[derive(Clone)]
 pub struct Counters {
-    map: Arc<Map>,
+    map: Arc<Mapped>,
     names: Arc<[String]>,
-}
-
-struct Map {
-    base: NonNull<u8>,
-    len: usize,
-}
-
-// SAFETY: the mapping belongs to `Map` and is not bound to a thread.
-unsafe impl Send for Map {}
-// SAFETY: after set-up the mapping is accessed only through atomics.
-unsafe impl Sync for Map {}
-
-impl Drop for Map {
-    fn drop(&mut self) {
-        // SAFETY: `base` and `len` are of one mapping, unmapped once.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
-    }
 }
 
 /// One counter. Adding to it is a load and a store: it has one owner.
 #[derive(Clone)]
 pub struct Counter {
-    place: NonNull<AtomicU64>,
-    _map: Arc<Map>,
+    map: Arc<Mapped>,
+    offset: usize,
 }
-
-// SAFETY: a counter is an atomic inside a mapping that it keeps alive.
-unsafe impl Send for Counter {}
-// SAFETY: as above.
-unsafe impl Sync for Counter {}
 
 impl Counter {
     #[inline]
     fn place(&self) -> &AtomicU64 {
-        // SAFETY: the place lies in the mapping that `_map` keeps alive, aligned to 8.
-        unsafe { self.place.as_ref() }
+        self.map.word(self.offset)
     }
 
     /// Adds to the counter. For its owner only: two owners would lose counts.
@@ -92,32 +68,15 @@ impl Counters {
         }
         std::fs::write(path, &image)?;
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new shared mapping of an open file of this length.
-        let base = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                len,
-                access,
-                libc::MAP_SHARED | libc::MAP_POPULATE,
-                file.as_raw_fd(),
-                0,
-            )
-        };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let base = NonNull::new(base.cast()).expect("a mapping is not at 0");
-        Ok(Counters { map: Arc::new(Map { base, len }), names: names.into() })
+        let map = Arc::new(Mapped::new(&file, len, true)?);
+        Ok(Counters { map, names: names.into() })
     }
 
     /// The counter of a name given to [`Counters::create`].
     pub fn get(&self, name: &str) -> Counter {
         let index = self.names.iter().position(|n| n == name);
         let offset = ENTRY_BYTES * (1 + index.expect("a counter that the table has")) + 56;
-        // SAFETY: the offset is inside the mapping, which has an entry for every name.
-        let place = unsafe { self.map.base.byte_add(offset) }.cast();
-        Counter { place, _map: self.map.clone() }
+        Counter { map: self.map.clone(), offset }
     }
 
     /// Every counter's name and value.

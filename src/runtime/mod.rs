@@ -5,12 +5,14 @@
 
 pub mod bed;
 pub mod blocks;
+pub mod board;
 pub mod clock;
 pub mod confine;
 pub mod counters;
 pub mod disk;
 pub mod doors;
 pub mod idle;
+mod mapped;
 pub mod memory;
 pub mod namespace;
 pub mod privileges;
@@ -21,6 +23,7 @@ pub mod worker;
 
 pub use bed::Bed;
 pub use blocks::{Block, BlockPool};
+pub use board::{Board, Watch};
 pub use clock::Clock;
 pub use counters::{Counter, Counters};
 pub use disk::{DiskWatch, NearlyFull};

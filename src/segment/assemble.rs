@@ -9,17 +9,18 @@ use super::dictionary::wire_protocol;
 use super::memory::ring;
 use super::transport::{AnyTransport, Opened, ring_bells};
 use super::{
-    Agents, Failure, Recovered, Segment, SegmentError, counters::prefixes, limits::apply_limits,
-    regenerate,
+    Agents, Failure, Recovered, Segment, SegmentError, Shown, counters::prefixes,
+    limits::apply_limits, regenerate,
 };
 use crate::audit::{self, Direction, Overload, Slot, Tap};
 use crate::book::BookAgent;
 use crate::config::{Ack, Audit, Config, Idle, Topology};
 use crate::gateway::{
     AuthAnswer, AuthLine, AuthRequest, Authenticator, Credential, Gateway, GatewayRings,
-    GatewaySetup, Names, Outbound, Passwords, Peers, Replayer, UserSetup,
+    GatewaySetup, Names, Outbound, Passwords, Peers, Replayer, Sightings, UserSetup,
 };
 use crate::journal::{DirectoryLock, Durable, JournalWriter};
+use crate::net::Transport as _;
 use crate::order::{Command, Event, Feedback, SeqNum, UnixNanos, UserId};
 use crate::ring::{Bell, Consumer, Producer};
 use crate::risk::{Outlets, RiskAgent};
@@ -84,7 +85,7 @@ struct Common<'a> {
     users: Vec<UserSetup>,
     names: Names,
     session_name: [u8; 10],
-    counters: Counters,
+    shown: Shown,
     durable: Durable,
     now_ns: UnixNanos,
     stop_replays: Arc<AtomicBool>,
@@ -146,6 +147,7 @@ impl Common<'_> {
             tap.put(Direction::Out, Some(*user), self.now_ns, message);
         }
         let mine = |stream: &mut Option<Outbound>| if number == 0 { stream.take() } else { None };
+        let connections_max = transport.connections_max();
         let setup = GatewaySetup {
             users: self.users.iter().cloned().zip(streams.iter_mut().map(mine)).collect(),
             names: self.names.clone(),
@@ -158,13 +160,14 @@ impl Common<'_> {
                 .collect(),
             fix_comp_id: self.config.gateway.fix_comp_id.get_ref().clone(),
             hold_until_durable: self.config.gateway.ack == Ack::Journaled,
-            counters: self.counters.clone(),
+            counters: self.shown.counters.clone(),
             counter_prefixes: prefixes(number),
             peers,
             tap,
             stream_pool: self.stream_pool.clone(),
             order_names_max: *self.config.gateway.order_names_max.get_ref(),
             passwords: self.passwords.clone(),
+            sightings: Sightings::new(self.shown.board.clone(), number, number * connections_max),
         };
         let rings = GatewayRings {
             commands: commands_tx,
@@ -190,7 +193,7 @@ impl Common<'_> {
 impl Common<'_> {
     /// Where a gateway leaves its messages, and where the audit file's writer finds them.
     fn tap(&self, number: usize) -> (Tap, Option<Consumer<Slot>>) {
-        let dropped = self.counters.get(&format!("{}.audit_dropped", prefixes(number)[0]));
+        let dropped = self.shown.counters.get(&format!("{}.audit_dropped", prefixes(number)[0]));
         let overload = match self.config.gateway.audit {
             Audit::Off => return (Tap::new(None, Overload::DropAndCount, dropped), None),
             Audit::Block => Overload::Block,
@@ -214,7 +217,8 @@ impl Common<'_> {
         let names = self.users.iter().map(name).collect();
         let dir = self.config.audit_dir();
         let bytes_max = *self.config.gateway.audit_file_bytes.get_ref();
-        let [written, lost] = ["audit.written", "audit.lost"].map(|name| self.counters.get(name));
+        let [written, lost] =
+            ["audit.written", "audit.lost"].map(|name| self.shown.counters.get(name));
         let writer = audit::Writer::new(&dir, bytes_max, rings, names, written, lost);
         let what = format!("write audit files into {}", dir.display());
         Ok(Some(writer.map_err(super::system(what))?))
@@ -228,11 +232,12 @@ pub(super) fn assemble(
     dir: PathBuf,
     lock: DirectoryLock,
     mut opened: Opened,
-    counters: Counters,
+    shown: Shown,
     recovered: &mut Recovered,
     before_threads: impl FnOnce(),
 ) -> Result<Segment, SegmentError> {
     let clock = Clock::new();
+    let counters = shown.counters.clone();
     let capacity = *config.gateway.ring_capacity.get_ref();
     let (mut to_journal, from_risk_j, backing) = ring(JOURNAL_RING, Command::EMPTY);
     let start = recovered.start(clock.now_ns());
@@ -275,7 +280,7 @@ pub(super) fn assemble(
         users: recovered.dictionary.user_setups(config),
         names: recovered.dictionary.names(),
         session_name,
-        counters: counters.clone(),
+        shown: shown.clone(),
         durable: durable.clone(),
         now_ns: clock.now_ns(),
         stop_replays: Arc::new(AtomicBool::new(false)),

@@ -28,7 +28,8 @@ use std::sync::{Arc, Mutex};
 use crate::config::{Audit, Config};
 use crate::gateway::{Authenticator, Replayer};
 use crate::journal::{DirectoryLock, Durable, JournalError};
-use crate::runtime::{Backing, Counters, Readers, Worker};
+use crate::net::Transport as _;
+use crate::runtime::{Backing, Board, Counters, Readers, Worker};
 use agents::{BookDuty, GatewayDuty, InlineDuty, JournalDuty, LogDuty, RiskDuty};
 use transport::AnyTransport;
 
@@ -118,6 +119,13 @@ pub fn journal_dir(config: &Config) -> PathBuf {
     config.gateway.data_dir.join("journal")
 }
 
+/// What others may look at while the segment runs.
+#[derive(Clone)]
+struct Shown {
+    counters: Counters,
+    board: Board,
+}
+
 impl Segment {
     /// Recovers and starts. Connections are accepted when this returns.
     pub fn start(config: &Config) -> Result<Segment, SegmentError> {
@@ -151,6 +159,10 @@ impl Segment {
         names.extend(opened.statistics.names.iter().cloned());
         let counters = Counters::create(&path, &names)
             .map_err(system("create the counters file".to_owned()))?;
+        let path = config.gateway.data_dir.join("connections");
+        let places = opened.transports.iter().map(|transport| transport.connections_max()).sum();
+        let board = Board::create(&path, places, opened.transports.len())
+            .map_err(system("create the connections file".to_owned()))?;
         if let Some(follow) = opened.statistics.follow.take() {
             follow(opened.statistics.names.iter().map(|name| counters.get(name)).collect());
         }
@@ -169,7 +181,8 @@ impl Segment {
                 confine(config);
             }
         };
-        assemble::assemble(config, dir, lock, opened, counters, &mut recovered, before_threads)
+        let shown = Shown { counters, board };
+        assemble::assemble(config, dir, lock, opened, shown, &mut recovered, before_threads)
     }
 
     /// The addresses listened on, in the configuration's order.

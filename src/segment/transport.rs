@@ -16,7 +16,7 @@ use crate::net::dpdk::{self, Dpdk};
 use crate::net::frames::faults::{Faults, FaultyDriver};
 use crate::net::kernel::KernelTransport;
 use crate::net::tcp::{TcpSetup, TcpTransport};
-use crate::net::{Close, ConnId, Counts, Handler, Transport};
+use crate::net::{Close, ConnId, Counts, Handler, Look, Transport};
 use crate::ring::Bell;
 use crate::runtime::{Capability, Counter, need_capabilities};
 
@@ -321,6 +321,10 @@ macro_rules! forward {
 
         fn closing(&mut self) -> usize {
             $each!(self, inner => inner.closing())
+        }
+
+        fn look(&mut self, conn: ConnId) -> Option<Look> {
+            $each!(self, inner => inner.look(conn))
         }
 
         fn counts(&mut self) -> Counts {

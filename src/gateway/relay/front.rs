@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use super::{CREDIT_BYTES, Ends, Kind, PARCEL_BYTES, PARCELS, Parcel, WAIT_US, stage_bytes};
-use crate::net::{Close, ConnId, Counts, Handler, Transport};
+use crate::net::{Close, ConnId, Counts, Handler, Look, Transport};
 use crate::ring::Producer;
 
 /// Connections that one turn may read, at most; each may leave part of a parcel empty.
@@ -276,6 +276,10 @@ impl<T: Transport> Transport for Front<T> {
     fn closing(&mut self) -> usize {
         self.serve();
         self.inner.closing() + self.closing
+    }
+
+    fn look(&mut self, conn: ConnId) -> Option<Look> {
+        self.inner.look(conn)
     }
 
     fn counts(&mut self) -> Counts {

@@ -4,13 +4,14 @@
 //! order on an active connection costs one `recv` and one `send`. Idle connections cost nothing.
 
 mod epoll;
+mod info;
 mod socket;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::BorrowedFd;
 
-use super::{COUNTERS, Close, ConnId, Counts, Handler, Transport, UNCONSUMED_MAX};
+use super::{COUNTERS, Close, ConnId, Counts, Handler, Look, Transport, UNCONSUMED_MAX};
 use epoll::{Epoll, Ready};
 
 /// Connections read without asking epoll first.
@@ -370,6 +371,10 @@ impl Transport for KernelTransport {
 
     fn connections_max(&self) -> usize {
         self.conns.len()
+    }
+
+    fn look(&mut self, id: ConnId) -> Option<Look> {
+        info::look(&self.conn(id)?.stream).ok()
     }
 
     fn counts(&mut self) -> Counts {

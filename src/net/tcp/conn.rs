@@ -1,8 +1,9 @@
 //! One connection: the states of RFC 9293, 3.3.2, for one that a peer opened, and what a segment
 //! does to it (3.10.7.4).
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
+use super::super::Look;
 use super::super::packet::{Blocks, Link, Options, STAMPS_BYTES, Segment, Stamps, Tuple, flags};
 use super::receiver::{Brought, Receiver};
 use super::sender::{Said, Sender, Worth};
@@ -399,6 +400,36 @@ impl Conn {
     /// Whether the peer is done: nothing more will come.
     pub fn is_over(&self) -> bool {
         self.state != State::Established || self.reset_due
+    }
+
+    /// What can be said of it.
+    pub fn look(&self) -> Look {
+        let state = match self.state {
+            State::Established => 1,
+            State::FinWait1 => 4,
+            State::FinWait2 => 5,
+            State::TimeWait => 6,
+            State::Closed => 7,
+            State::CloseWait => 8,
+            State::LastAck => 9,
+            State::Closing => 11,
+        };
+        let nothing = Look {
+            peer: SocketAddrV4::new(self.tuple.remote.0, self.tuple.remote.1).into(),
+            state,
+            rtt_us: 0,
+            rto_us: 0,
+            window_out: 0,
+            congestion: 0,
+            window_in: self.receiver.window(),
+            in_flight: 0,
+            unsent: 0,
+            bytes_out: 0,
+            bytes_in: self.receiver.bytes(),
+            again: 0,
+            timeouts: 0,
+        };
+        self.sender.look(nothing)
     }
 
     /// Whether nothing that is sent arrives any more.

@@ -30,7 +30,7 @@ use std::net::SocketAddrV4;
 use std::os::fd::BorrowedFd;
 
 use super::frames::{FrameDriver, STATISTICS};
-use super::{COUNTERS, Close, ConnId, Counts, Handler, Transport};
+use super::{COUNTERS, Close, ConnId, Counts, Handler, Look, Transport};
 use conn::{Phase, Sizes};
 use deliver::Sink;
 use stack::Stack;
@@ -139,6 +139,10 @@ impl<D: FrameDriver> Transport for TcpTransport<D> {
 
     fn closing(&mut self) -> usize {
         self.stack.conns.iter().filter(|conn| conn.phase == Phase::Closing).count()
+    }
+
+    fn look(&mut self, id: ConnId) -> Option<Look> {
+        self.stack.open_conn(id).map(|conn| conn.look())
     }
 
     fn counts(&mut self) -> Counts {

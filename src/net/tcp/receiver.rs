@@ -102,6 +102,8 @@ pub(super) struct Receiver {
     fin: Option<u32>,
     /// What came twice, to be told with the next acknowledgment (RFC 2883).
     twice: Option<(u32, u32)>,
+    /// Bytes that came in their turn.
+    bytes: u64,
 }
 
 impl Receiver {
@@ -114,6 +116,7 @@ impl Receiver {
             edge: 0,
             fin: None,
             twice: None,
+            bytes: 0,
         }
     }
 
@@ -123,7 +126,7 @@ impl Receiver {
         self.kept = 0..0;
         self.islands.len = 0;
         self.edge = next.wrapping_add(self.buffer.len() as u32);
-        (self.fin, self.twice) = (None, None);
+        (self.fin, self.twice, self.bytes) = (None, None, 0);
     }
 
     /// The sequence number expected next.
@@ -135,6 +138,16 @@ impl Receiver {
     /// Bytes kept at most.
     pub fn capacity(&self) -> usize {
         self.buffer.len()
+    }
+
+    /// Bytes that came in their turn so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The window as the peer knows it.
+    pub fn window(&self) -> u32 {
+        ahead(self.edge, self.next).max(0) as u32
     }
 
     /// Bytes in order that were not taken yet.
@@ -174,12 +187,12 @@ impl Receiver {
         if self.kept.is_empty() || ahead(edge, self.edge) >= least as i32 {
             self.edge = later(self.edge, edge);
         }
-        ahead(self.edge, self.next).max(0) as u32
+        self.window()
     }
 
     /// Whether the peer should hear that there is room again: it was told that there was hardly any.
     pub fn owes_window(&self, mss: u32) -> bool {
-        let told = ahead(self.edge, self.next).max(0) as u32;
+        let told = self.window();
         let now = (self.buffer.len() - self.kept.len()) as u32;
         let least = mss.min(self.buffer.len() as u32 / 2);
         told < 2 * least && now - told.min(now) >= least
@@ -211,6 +224,7 @@ impl Receiver {
     #[inline]
     pub fn pass(&mut self, length: usize, left: &[u8]) {
         self.next = self.next.wrapping_add(length as u32);
+        self.bytes += length as u64;
         if !left.is_empty() {
             self.kept = 0..left.len();
             self.buffer[..left.len()].copy_from_slice(left);
@@ -298,6 +312,7 @@ impl Receiver {
             self.islands.remove(0);
         }
         self.kept.end += ahead(end, self.next) as usize;
+        self.bytes += ahead(end, self.next) as u64;
         self.next = end;
         self.end_if_over();
         Brought::Next

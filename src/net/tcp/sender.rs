@@ -1,6 +1,7 @@
 //! What goes out: bytes that wait, bytes on their way, and when to send some of them again
 //! (RFC 9293, 3.8 and 3.10.7.4, fifth; RFC 6298, 6675, 8985).
 
+use super::super::Look;
 use super::super::packet::Blocks;
 use super::congestion::Congestion;
 use super::rtt::Rtt;
@@ -104,6 +105,9 @@ pub(super) struct Sender {
     /// needless.
     hold_us: u32,
     again: Again,
+    /// Bytes that the peer has acknowledged, and segments sent again, since the beginning.
+    bytes: u64,
+    segments_again: u32,
 }
 
 impl Sender {
@@ -136,6 +140,8 @@ impl Sender {
             window_probe_due: false,
             hold_us: HOLD_MIN_US,
             again: Again::default(),
+            bytes: 0,
+            segments_again: 0,
         }
     }
 
@@ -155,6 +161,7 @@ impl Sender {
         // Who never says what came twice gives nothing to learn from.
         self.hold_us = if selective { HOLD_MIN_US } else { HOLD_MAX_US };
         self.again = Again::default();
+        (self.bytes, self.segments_again) = (0, 0);
     }
 
     /// The handshake took no longer than this.
@@ -218,6 +225,22 @@ impl Sender {
         (self.again != Again::default()).then(|| std::mem::take(&mut self.again))
     }
 
+    /// What can be said of it, beside what is known already.
+    pub fn look(&self, known: Look) -> Look {
+        Look {
+            rtt_us: self.rtt.smoothed_us().unwrap_or(0),
+            rto_us: self.rtt.rto_us(),
+            window_out: self.window,
+            congestion: self.congestion.window(),
+            in_flight: self.sent.in_flight(),
+            unsent: self.unsent().0,
+            bytes_out: self.bytes,
+            again: self.segments_again,
+            timeouts: self.rtt.backoff().into(),
+            ..known
+        }
+    }
+
     // What comes in.
 
     /// Takes in what the peer said.
@@ -255,6 +278,7 @@ impl Sender {
     fn advanced(&mut self, ack: u32, now_us: u64) -> Told {
         let in_flight = self.sent.in_flight();
         let told = self.sent.acknowledged(ack, self.rtt.least_us(), now_us);
+        self.bytes += u64::from(ack.wrapping_sub(self.una));
         self.una = ack;
         self.duplicates = 0;
         (self.since_us, self.stalled_us) = (now_us, now_us);
@@ -443,6 +467,7 @@ impl Sender {
         };
         self.since_us = now_us;
         self.again.segments += 1;
+        self.segments_again = self.segments_again.saturating_add(1);
         let fin = before(self.end, piece.to);
         let length = piece.len() - u32::from(fin);
         Some(Outgoing { seq: piece.from, length, fin, push: true })
