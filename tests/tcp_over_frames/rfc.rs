@@ -307,7 +307,7 @@ fn rfc_8985_7_a_burst_lost_to_its_end_comes_back_by_its_last() {
 }
 
 #[test]
-fn rfc_8985_7_4_a_peer_that_acknowledges_late_is_sent_ever_fewer_probes() {
+fn rfc_8985_7_4_a_peer_that_acknowledges_late_is_sent_one_probe() {
     let mut stage = Stage::new(4);
     let mut peer = stage.connect_as(Peer::modern(1000));
     stage.warm_up(&mut peer);
@@ -324,7 +324,7 @@ fn rfc_8985_7_4_a_peer_that_acknowledges_late_is_sent_ever_fewer_probes() {
         stage.now_ns += 50 * MS;
     }
     assert_eq!(probes[0], 1, "it is not known at first");
-    assert_eq!(probes[8..], [0; 4], "{probes:?}");
+    assert_eq!(probes[1..], [0; 11]);
 }
 
 #[test]
