@@ -522,3 +522,15 @@ pub(super) const MSS_MIN: u16 = 64;
 pub(super) fn milliseconds(now_us: u64) -> u32 {
     (now_us / 1000) as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sent::Sent;
+    use super::*;
+
+    #[test]
+    fn a_connection_takes_less_than_two_kibibytes_beside_its_buffers() {
+        let bytes = size_of::<Conn>() + Sent::HEAP_BYTES;
+        assert!(bytes < 2048, "{bytes} bytes");
+    }
+}

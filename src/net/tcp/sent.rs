@@ -64,6 +64,10 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    /// Bytes that it takes beside its own.
+    #[cfg(test)]
+    pub const HEAP_BYTES: usize = size_of::<[Piece; PIECES_MAX]>();
+
     pub fn new() -> Sent {
         Sent {
             pieces: Box::new([Piece::default(); PIECES_MAX]),
