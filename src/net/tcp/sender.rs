@@ -95,10 +95,10 @@ pub(super) struct Sender {
     stalled_us: u64,
     /// When more may count as lost.
     reorder_until_us: Option<u64>,
-    /// The end of what a probe sent again, and whether it was the only thing that did.
+    /// The end of what a probe is to find out about, until it is known; and whether it has yet to leave.
     probe: Option<u32>,
     probe_due: bool,
-    /// What waits for the peer's window.
+    /// Nothing is on its way, and what waits does so for the peer's window; the peer is to be asked.
     blocked: bool,
     window_probe_due: bool,
     /// How long the peer is allowed to hold an acknowledgment back, learnt from probes that proved
@@ -391,49 +391,53 @@ impl Sender {
     /// The next piece to be sent now, if any.
     #[inline]
     pub fn next_piece(&mut self, now_us: u64) -> Option<Outgoing> {
-        if let Some(piece) = self.next_again(now_us) {
-            return Some(piece);
+        match self.next_again(now_us) {
+            None => self.next_new(now_us),
+            again => again,
         }
+    }
+
+    /// The next piece that was never sent, if it may be.
+    #[inline]
+    fn next_new(&mut self, now_us: u64) -> Option<Outgoing> {
         let (bytes, fin) = self.unsent();
         if bytes == 0 && !fin || self.sent.is_full() {
             return None;
         }
-        let in_flight = self.sent.in_flight();
-        if in_flight == 0 && self.sent.is_empty() && bytes > 0 {
-            let idle_us = now_us - self.since_us;
-            if idle_us > u64::from(self.rtt.rto_us()) {
-                self.congestion.rested();
-            }
+        if self.sent.is_empty() && now_us - self.since_us > self.rtt.rto_us().into() {
+            self.congestion.rested();
         }
+        let length = self.most_of(bytes);
+        // RFC 9293, 3.8.6.2.1: no small piece of what waits, unless the peer never offers more, or has
+        // let it wait for long.
+        let crumb = length < bytes && length < self.mss && length < self.window_max / 2;
+        if (crumb && !(length > 0 && self.window_probe_due)) || (bytes > 0 && length == 0) {
+            if self.sent.is_empty() && !self.blocked {
+                (self.blocked, self.since_us) = (true, now_us);
+            }
+            return None;
+        }
+        if self.sent.is_empty() {
+            self.stalled_us = now_us;
+        }
+        (self.since_us, self.blocked, self.window_probe_due) = (now_us, false, false);
+        let (seq, fin) = (self.nxt, fin && length == bytes);
+        self.nxt = seq.wrapping_add(length + u32::from(fin));
+        self.sent.push(seq, self.nxt, now_us);
+        Some(Outgoing { seq, length, fin, push: length == bytes })
+    }
+
+    /// How many of so many bytes may leave in one segment: by its size, the peer's window, and the
+    /// congestion window, which a probe passes over.
+    #[inline]
+    fn most_of(&mut self, bytes: u32) -> u32 {
         let in_window = ahead(self.una.wrapping_add(self.window), self.nxt).max(0) as u32;
-        let mut may_fly = self.congestion.window().saturating_sub(in_flight);
+        let mut may_fly = self.congestion.window().saturating_sub(self.sent.in_flight());
         if std::mem::take(&mut self.probe_due) {
             may_fly = may_fly.max(self.mss);
             self.probe = Some(self.nxt.wrapping_add(bytes.min(self.mss)));
         }
-        let length = bytes.min(self.mss).min(in_window).min(may_fly);
-        // RFC 9293, 3.8.6.2.1: no small piece of what waits, unless the peer never offers more.
-        let small = length < bytes && length < self.mss && length < self.window_max / 2;
-        if small || bytes > 0 && length == 0 {
-            let waits = self.sent.is_empty() && !self.blocked;
-            if waits {
-                (self.blocked, self.since_us) = (true, now_us);
-            }
-            if !(small && length > 0 && self.window_probe_due) {
-                return None;
-            }
-            self.window_probe_due = false;
-        }
-        let fin = fin && length == bytes;
-        let seq = self.nxt;
-        self.nxt = seq.wrapping_add(length + u32::from(fin));
-        if self.sent.is_empty() {
-            self.stalled_us = now_us;
-        }
-        self.since_us = now_us;
-        self.blocked = false;
-        self.sent.push(seq, self.nxt, now_us);
-        Some(Outgoing { seq, length, fin, push: length == bytes })
+        bytes.min(self.mss).min(in_window).min(may_fly)
     }
 
     /// The next piece to be sent again now, if any.
