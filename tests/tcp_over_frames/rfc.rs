@@ -1,10 +1,11 @@
 //! What the RFCs ask of a TCP, each with the section that asks for it.
 
-use millrace::net::packet::flags::{ACK, FIN, PSH};
+use millrace::net::frames::pipe::pair;
+use millrace::net::packet::flags::{ACK, FIN, PSH, SYN};
 use millrace::net::packet::{Blocks, Stamps};
 
 use super::peer::{Got, Peer};
-use super::server::RECORD_BYTES;
+use super::server::{RECORD_BYTES, Server};
 use super::stage::{MS, Stage, payload, record};
 
 /// A round trip on this wire.
@@ -70,7 +71,7 @@ fn rfc_9293_3_8_6_3_an_acknowledgment_waits_for_an_answer_but_not_for_long() {
     let frame = peer.frame(ACK, &[1; 10]);
     assert!(stage.ask(&mut peer, &frame).is_empty(), "not at once");
     let (waited_ns, got) = stage.wait(&mut peer, MS / 10, 20 * MS);
-    assert!(waited_ns <= MS + MS / 10, "{waited_ns} ns");
+    assert!((MS..=MS + MS / 10).contains(&waited_ns), "{waited_ns} ns");
     assert_eq!((got[0].segment.flags, got[0].segment.ack), (ACK, peer.seq));
 }
 
@@ -169,6 +170,28 @@ fn rfc_5961_7_challenges_are_ten_a_second() {
 }
 
 #[test]
+fn rfc_7323_2_2_and_2018_2_what_is_offered_is_taken_and_nothing_else() {
+    let mut stage = Stage::new(4);
+    for (port, selective, scale, clock) in [
+        (1, false, None, None),
+        (2, true, None, None),
+        (3, false, None, Some(9)),
+        (4, true, Some(3), Some(9)),
+        // Without a timestamp nothing can remember the scale.
+        (5, true, Some(3), None),
+    ] {
+        let mut peer = Peer { selective, scale, clock, ..Peer::new(port) };
+        let syn = peer.frame(SYN, b"");
+        let got = stage.ask(&mut peer, &syn);
+        assert_eq!((got[0].segment.flags, got[0].segment.window), (SYN | ACK, 4096));
+        let taken = got[0].options();
+        let scaled = (scale.is_some() && clock.is_some()).then_some(0);
+        assert_eq!((taken.sack_permitted, taken.scale), (selective, scaled), "{port}");
+        assert_eq!(taken.stamps.map(|stamps| stamps.echo), clock);
+    }
+}
+
+#[test]
 fn rfc_7323_3_2_timestamps_are_echoed_and_go_on() {
     let mut stage = Stage::new(4);
     let mut peer = stage.connect_as(Peer::modern(1000));
@@ -213,6 +236,22 @@ fn rfc_7323_2_3_windows_are_scaled_as_agreed() {
 }
 
 #[test]
+fn rfc_7323_2_2_a_large_window_is_offered_scaled_to_who_knows_how() {
+    let (near, pipe) = pair(1 << 16, 1500);
+    let server = Server::with_window(near, 4, 256 << 10);
+    let mut stage = Stage { server, pipe, now_ns: 1_000_000 * MS };
+    for (mut peer, scale, window) in
+        [(Peer::modern(1), Some(3), 32_768), (Peer::new(2), None, u16::MAX)]
+    {
+        let syn = peer.frame(SYN, b"");
+        let got = stage.ask(&mut peer, &syn);
+        assert_eq!((got[0].options().scale, got[0].segment.window), (scale, u16::MAX));
+        let frame = peer.frame(ACK, &record(1));
+        assert_eq!(stage.ask(&mut peer, &frame)[0].segment.window, window);
+    }
+}
+
+#[test]
 fn rfc_7323_2_2_without_an_offer_nothing_is_scaled() {
     let mut stage = Stage::new(4);
     let peer = Peer { scale: None, ..Peer::modern(1000) };
@@ -236,6 +275,36 @@ fn rfc_2018_4_holes_are_told() {
     assert_eq!(blocks(&got), [(place(4), place(5)), (place(2), place(3))]);
     let got = stage.ask(&mut peer, &frames[3]);
     assert_eq!(blocks(&got), [(place(2), place(5))]);
+}
+
+#[test]
+fn rfc_5681_4_2_what_is_out_of_order_or_closes_a_hole_is_acknowledged_at_once() {
+    let mut stage = Stage::new(4);
+    for mut peer in [Peer::new(1), Peer::modern(2)] {
+        peer = stage.connect_as(peer);
+        // Pieces of a record that is never whole, so that there is no answer to go with.
+        let pieces: Vec<_> = (0..3).map(|_| peer.frame(ACK, &[1; 10])).collect();
+        let acked = |got: &[Got]| got.iter().map(|got| got.segment.ack).collect::<Vec<_>>();
+        let first = peer.seq.wrapping_sub(30);
+        assert_eq!(acked(&stage.ask(&mut peer, &pieces[1])), [first]);
+        assert_eq!(acked(&stage.ask(&mut peer, &pieces[0])), [first.wrapping_add(20)]);
+        assert!(stage.ask(&mut peer, &pieces[2]).is_empty(), "that one is in order");
+    }
+}
+
+#[test]
+fn rfc_9293_3_10_7_4_what_comes_after_this_side_closed_is_acknowledged_and_dropped() {
+    let mut stage = Stage::new(4);
+    stage.server.echo.poison = Some(66);
+    let mut peer = stage.connect_as(Peer::modern(1000));
+    let poison = peer.frame(ACK, &record(66));
+    stage.ask(&mut peer, &poison);
+    assert_eq!(stage.server.echo.closed, 1);
+    let late = peer.frame(ACK, &record(1));
+    let got = stage.ask(&mut peer, &late);
+    assert_eq!((got.len(), got[0].segment.flags, got[0].segment.ack), (1, ACK, peer.seq));
+    let fin = peer.frame(ACK | FIN, b"");
+    assert_eq!(stage.ask(&mut peer, &fin)[0].segment.ack, peer.seq);
 }
 
 #[test]
@@ -513,6 +582,73 @@ fn rfc_9293_3_6_a_lost_fin_is_sent_again() {
     let ack = peer.frame(ACK | FIN, b"");
     let got = stage.ask(&mut peer, &ack);
     assert_eq!(got.last().unwrap().segment.ack, peer.seq);
+}
+
+#[test]
+fn rfc_9293_3_6_both_may_close_at_once() {
+    let mut stage = Stage::new(4);
+    stage.server.echo.poison = Some(66);
+    let mut peer = stage.connect_as(Peer::modern(1000));
+    let poison = peer.frame(ACK, &record(66));
+    let una = peer.ack;
+    stage.ask(&mut peer, &poison);
+    // Its FIN leaves before it has seen the server's.
+    let end = peer.ack;
+    let fin = peer.frame_at(peer.seq, una, ACK | FIN, b"");
+    peer.seq = peer.seq.wrapping_add(1);
+    let got = stage.ask(&mut peer, &fin);
+    assert_eq!(got.last().unwrap().segment.ack, peer.seq);
+    let ack = peer.frame_at(peer.seq, end, ACK, b"");
+    assert!(stage.ask(&mut peer, &ack).is_empty());
+    assert_eq!(stage.server.transport.connections(), 1, "remembered");
+    assert!(stage.pass(&mut peer, 9_000).is_empty(), "and nothing is sent any more");
+    stage.pass(&mut peer, 2_000);
+    assert_eq!(stage.server.transport.connections(), 0);
+}
+
+#[test]
+fn rfc_9293_3_10_7_4_a_fin_that_comes_again_is_acknowledged_and_waited_on() {
+    let mut stage = Stage::new(4);
+    stage.server.echo.poison = Some(66);
+    let mut peer = stage.connect_as(Peer::modern(1000));
+    let poison = peer.frame(ACK, &record(66));
+    stage.ask(&mut peer, &poison);
+    let fin = peer.frame(ACK | FIN, b"");
+    stage.ask(&mut peer, &fin);
+    for _ in 0..4 {
+        stage.pass(&mut peer, 6_000);
+        assert_eq!(stage.ask(&mut peer, &fin)[0].segment.ack, peer.seq);
+    }
+    stage.pass(&mut peer, 11_000);
+    assert_eq!(stage.server.transport.connections(), 0);
+}
+
+#[test]
+fn rfc_9293_3_8_6_2_2_a_window_that_was_closed_opens_without_being_asked() {
+    let mut stage = Stage::new(4);
+    let mut peer = stage.connect_as(Peer::modern(1000));
+    stage.server.echo.full = true;
+    let mut window = 4096;
+    for n in 0..4 {
+        let bytes: Vec<u8> = (0..20).flat_map(|_| record(n)).collect();
+        let frame = peer.frame(ACK, &bytes);
+        let mut got = stage.ask(&mut peer, &frame);
+        got.extend(stage.pass(&mut peer, 2));
+        window -= 1000;
+        assert_eq!(got.last().unwrap().segment.window, window);
+    }
+    let most = peer.frame_at(peer.seq, peer.ack, ACK, &[9; 97]);
+    let mut got = stage.ask(&mut peer, &most);
+    got.extend(stage.pass(&mut peer, 2));
+    let last = &got.last().unwrap().segment;
+    let full = (peer.seq.wrapping_add(96), 0);
+    assert_eq!((last.ack, last.window), full, "not a byte more than the window has");
+    assert!(stage.server.echo.open.values().all(Vec::is_empty));
+    stage.server.echo.full = false;
+    stage.turn();
+    let got = stage.got(&mut peer);
+    // All but what a record was cut off in.
+    assert_eq!((payload(&got).len(), got.last().unwrap().segment.window), (4050, 4050));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Hand-made segments: what a kernel never sends, and every way a connection can end.
 
+use millrace::net::packet::complete_tcp;
 use millrace::net::packet::flags::{ACK, FIN, PSH, RST, SYN};
 
 use super::peer::{Peer, SERVER_MAC, send};
@@ -62,6 +63,46 @@ fn an_acknowledgment_of_nothing_is_reset() {
     let got = stage.ask(&mut peer, &odd);
     assert_eq!((got[0].segment.flags, got[0].segment.ack), (RST | ACK, 2));
     assert_eq!(stage.server.transport.connections(), 0);
+    let counts =
+        ["segments_unknown", "resets_out", "admitted"].map(|name| stage.server.count(name));
+    assert_eq!(counts, [2, 2, 0]);
+}
+
+#[test]
+fn what_nobody_listens_for_is_left_to_the_kernel() {
+    let mut stage = Stage::new(4);
+    let mut peer = Peer::new(1000);
+    let syn = peer.frame(SYN, b"");
+    // Another port, and another address.
+    for (at, other) in [(37, 0), (33, 9)] {
+        let mut frame = syn.clone();
+        frame[at] = other;
+        complete_tcp(&mut frame[14..]);
+        assert!(stage.ask(&mut peer, &frame).is_empty());
+    }
+    assert_eq!((stage.server.count("frames_foreign"), stage.server.count("syns")), (2, 0));
+    // A SYN that is something else as well is none.
+    let odd = peer.frame_at(7, 0, SYN | FIN | ACK, b"");
+    assert_eq!(stage.ask(&mut peer, &odd)[0].segment.flags, RST);
+    let odd = peer.frame_at(7, 0, SYN | RST, b"");
+    assert!(stage.ask(&mut peer, &odd).is_empty());
+}
+
+#[test]
+fn the_last_place_goes_to_who_proves_first_to_be_there() {
+    let mut stage = Stage::new(1);
+    let (mut first, mut second) = (Peer::new(1), Peer::new(2));
+    for peer in [&mut first, &mut second] {
+        let syn = peer.frame(SYN, b"");
+        assert_eq!(stage.ask(peer, &syn)[0].segment.flags, SYN | ACK);
+    }
+    let ack = second.frame(ACK, b"");
+    assert!(stage.ask(&mut second, &ack).is_empty());
+    let ack = first.frame(ACK, b"");
+    let got = stage.ask(&mut first, &ack);
+    assert_eq!((got[0].segment.flags, got[0].segment.seq), (RST, first.ack));
+    let counts = ["admitted", "refused", "resets_out"].map(|name| stage.server.count(name));
+    assert_eq!(counts, [1, 1, 1]);
 }
 
 #[test]
@@ -273,6 +314,23 @@ fn one_connection_too_many_is_refused_and_comes_in_when_another_ends() {
     let reset = first.frame_at(first.seq, 0, RST, b"");
     stage.ask(&mut first, &reset);
     stage.connect(3);
+}
+
+#[test]
+fn who_is_expendable_gives_way_before_the_last_places_are_gone() {
+    let mut stage = Stage::new(16);
+    let mut peers: Vec<Peer> = (1..=15).map(|port| stage.connect(port)).collect();
+    let first = *stage.server.echo.open.keys().min_by_key(|conn| conn.index).unwrap();
+    stage.server.echo.expendable.push(first);
+    stage.turn();
+    assert_eq!((stage.open(), stage.server.echo.closed), (14, 1));
+    let frames: Vec<_> = std::iter::from_fn(|| stage.pipe.take()).collect();
+    assert_eq!(frames.len(), 1, "one is reset");
+    let port = u16::from_be_bytes([frames[0][36], frames[0][37]]);
+    let peer = peers.iter_mut().find(|peer| peer.port == port).unwrap();
+    let got = peer.take(frames[0].clone());
+    assert_eq!((got.segment.flags, got.segment.seq), (RST | ACK, peer.ack));
+    assert_eq!(stage.server.transport.connections(), 14);
 }
 
 #[test]

@@ -21,6 +21,10 @@ pub struct Echo {
     pub closed: u64,
     /// Closes a connection that sends this byte first in a record.
     pub poison: Option<u8>,
+    /// Wants nothing for now.
+    pub full: bool,
+    /// Who may go when places run out, the last first.
+    pub expendable: Vec<ConnId>,
 }
 
 impl Handler for Echo {
@@ -37,6 +41,14 @@ impl Handler for Echo {
         }
         out.extend_from_slice(&bytes[..whole]);
         Ok(whole)
+    }
+
+    fn appetite(&mut self, _conn: ConnId) -> usize {
+        if self.full { 0 } else { usize::MAX }
+    }
+
+    fn make_room(&mut self) -> Option<ConnId> {
+        self.expendable.pop()
     }
 
     fn writable(&mut self, conn: ConnId) {
@@ -56,10 +68,14 @@ pub struct Server<D> {
 
 impl<D: FrameDriver> Server<D> {
     pub fn new(driver: D, connections_max: usize) -> Server<D> {
+        Server::with_window(driver, connections_max, 4096)
+    }
+
+    pub fn with_window(driver: D, connections_max: usize, receive_bytes: usize) -> Server<D> {
         let setup = TcpSetup {
             listen: vec![std::net::SocketAddrV4::new(ADDRESS.into(), PORT)],
             connections_max,
-            receive_bytes: 4096,
+            receive_bytes,
             transmit_bytes: 8192,
             rto_min_us: 1000,
         };

@@ -108,4 +108,36 @@ mod tests {
         congestion.acknowledged(1000);
         assert_eq!(congestion.window(), 5000, "the threshold is reached");
     }
+
+    #[test]
+    fn rfc_5681_3_2_two_segments_may_fly_however_little_did() {
+        let mut congestion = Congestion::new(1000);
+        congestion.lost(100);
+        assert_eq!(congestion.window(), 2000);
+        congestion.timed_out(100, false);
+        for _ in 0..2 {
+            congestion.acknowledged(1000);
+        }
+        assert_eq!(congestion.window(), 2000, "and so is the threshold");
+    }
+
+    #[test]
+    fn rfc_3465_2_2_one_acknowledgment_opens_it_by_two_segments_at_most() {
+        let mut congestion = Congestion::new(1000);
+        congestion.acknowledged(10_000);
+        assert_eq!(congestion.window(), 12_000);
+    }
+
+    #[test]
+    fn rfc_5681_4_1_after_a_rest_it_is_the_first_window_again() {
+        let mut congestion = Congestion::new(1000);
+        for _ in 0..50 {
+            congestion.acknowledged(1000);
+        }
+        congestion.rested();
+        assert_eq!(congestion.window(), 10_000);
+        congestion.lost(4000);
+        congestion.rested();
+        assert_eq!(congestion.window(), 2000, "not more than it was");
+    }
 }

@@ -235,7 +235,7 @@ impl Conn {
         if !self.stamp_is_fresh(&options, now_us)
             || !self.receiver.accepts(segment.seq, length + u32::from(fin))
         {
-            return self.unacceptable(segment, length, fin);
+            return self.unacceptable(segment, length, fin, now_us);
         }
         if !segment.has(flags::ACK) {
             return Arrival::Nothing;
@@ -267,12 +267,11 @@ impl Conn {
             self.receiver.skip(segment.seq, payload.len() as u32);
             self.ack_now |= !payload.is_empty();
         } else if !payload.is_empty() {
-            let early = before(next, segment.seq);
+            let had_holes = self.receiver.has_blocks();
             match self.receiver.insert(segment.seq, payload) {
+                Brought::Next if !had_holes => self.ack_soon(payload.len() as u32, now_us),
                 // RFC 5681, 4.2: out of order, or closing a hole.
-                Brought::NotNext => self.ack_now = true,
-                Brought::Next if early || self.receiver.has_blocks() => self.ack_now = true,
-                Brought::Next => self.ack_soon(payload.len() as u32, now_us),
+                Brought::Next | Brought::NotNext => self.ack_now = true,
             }
         }
         if fin {
@@ -288,12 +287,16 @@ impl Conn {
     /// RFC 9293, 3.10.7.4, first: the peer hears where this side stands, unless it may be that it
     /// answers that in the same way.
     #[cold]
-    fn unacceptable(&mut self, segment: &Segment, length: u32, fin: bool) -> Arrival {
+    fn unacceptable(&mut self, segment: &Segment, length: u32, fin: bool, now_us: u64) -> Arrival {
         if length == 0 && !fin {
             return Arrival::Challenge;
         }
         if before(segment.seq, self.receiver.next()) {
             self.receiver.note_twice(segment.seq, length);
+        }
+        // Its FIN again: it has not heard that it arrived.
+        if self.state == State::TimeWait {
+            self.wait(now_us);
         }
         self.ack_now = true;
         Arrival::Nothing
@@ -347,7 +350,6 @@ impl Conn {
             State::Established => self.state = State::CloseWait,
             State::FinWait1 => self.state = State::Closing,
             State::FinWait2 => self.wait(now_us),
-            State::TimeWait => self.linger_until_us = Some(now_us + LINGER_US),
             _ => {}
         }
     }
