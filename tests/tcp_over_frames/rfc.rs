@@ -211,6 +211,16 @@ fn rfc_7323_3_2_timestamps_are_echoed_and_go_on() {
 }
 
 #[test]
+fn rfc_7323_5_4_the_clock_of_one_connection_tells_nothing_of_anothers() {
+    let mut stage = Stage::new(16);
+    let mut clocks: Vec<u32> =
+        (1..=16).map(|port| stage.connect_as(Peer::modern(port)).echo).collect();
+    clocks.sort_unstable();
+    assert!(clocks.windows(2).all(|pair| pair[1] - pair[0] > 10), "{clocks:?}");
+    assert!(clocks[15] - clocks[0] > 1 << 29, "all over the range");
+}
+
+#[test]
 fn rfc_7323_5_3_what_is_older_than_what_came_is_not_taken() {
     let mut stage = Stage::new(4);
     let mut peer = stage.connect_as(Peer { clock: Some(5_000), ..Peer::modern(1000) });

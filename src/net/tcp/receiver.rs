@@ -434,6 +434,29 @@ mod tests {
     }
 
     #[test]
+    fn one_island_too_many_is_dropped_and_one_that_grows_another_is_kept() {
+        let mut receiver = Receiver::new(512);
+        receiver.begin(0);
+        let island = |n: usize| 10 + 20 * n as u32;
+        for n in 0..=ISLANDS_MAX {
+            receiver.insert(island(n), &[n as u8; 10]);
+        }
+        assert_eq!(receiver.islands.len, ISLANDS_MAX);
+        receiver.insert(island(4) + 10, &[44; 5]);
+        receiver.insert(island(7) - 5, &[77; 5]);
+        let list = receiver.islands.list();
+        assert_eq!((list[4].from, list[4].to), (island(4), island(4) + 15));
+        assert_eq!((list[7].from, list[7].to), (island(7) - 5, island(7) + 10));
+        // Two that grow together leave a place.
+        receiver.insert(island(10) + 10, &[10; 10]);
+        receiver.insert(island(ISLANDS_MAX), &[16; 10]);
+        assert_eq!(receiver.islands.len, ISLANDS_MAX);
+        assert_eq!(receiver.bytes(), 0, "none came in its turn");
+        receiver.insert(0, &[0; 10]);
+        assert_eq!(receiver.bytes(), 20);
+    }
+
+    #[test]
     fn rfc_2883_4_what_came_twice_is_told_once_before_the_islands() {
         let mut receiver = Receiver::new(512);
         receiver.begin(0);
