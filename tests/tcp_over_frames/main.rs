@@ -3,6 +3,7 @@
 
 mod churn;
 mod host;
+mod in_place;
 mod peer;
 mod rfc;
 mod segments;
