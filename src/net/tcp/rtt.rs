@@ -132,6 +132,26 @@ mod tests {
     }
 
     #[test]
+    fn rfc_6298_2_3_the_smoothed_time_goes_an_eighth_of_the_way() {
+        let mut rtt = Rtt::new(1000);
+        assert_eq!(rtt.smoothed_us(), None);
+        rtt.sample(8000, 1);
+        assert_eq!(rtt.smoothed_us(), Some(8000));
+        rtt.sample(16_000, 2);
+        assert_eq!(rtt.smoothed_us(), Some(9000));
+    }
+
+    #[test]
+    fn a_window_that_opened_is_no_reason_to_wait_longer() {
+        let mut rtt = Rtt::new(1000);
+        rtt.sample(100, 1);
+        rtt.back_off();
+        assert_eq!((rtt.backoff(), rtt.rto_us()), (1, 2000));
+        rtt.forget_backoff();
+        assert_eq!((rtt.backoff(), rtt.rto_us()), (0, 1000));
+    }
+
+    #[test]
     fn the_smallest_is_forgotten_after_a_while() {
         let mut rtt = Rtt::new(1000);
         rtt.sample(50, 1);
