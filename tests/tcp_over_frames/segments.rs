@@ -377,6 +377,34 @@ fn vlan_tags_go_back_and_a_new_neighbour_is_learned_from_its_frames() {
 }
 
 #[test]
+fn answers_do_not_go_to_who_only_guesses_at_a_connection() {
+    let mut stage = Stage::new(4);
+    let mut peer = stage.connect(1000);
+    let right = peer.mac;
+    let at = |mac: [u8; 6], peer: &Peer| Peer { mac, ..Peer::new(peer.port) };
+    let thief = at([2, 6, 6, 6, 6, 6], &peer);
+    let (seq, ack) = (peer.seq, peer.ack);
+    for (seq, ack) in [
+        (seq.wrapping_add(100_000), ack),
+        (seq.wrapping_sub(100_000), ack),
+        (seq, ack.wrapping_add(1)),
+        (seq, ack.wrapping_sub(100_000)),
+    ] {
+        let guess = thief.frame_at(seq, ack, ACK, &record(9));
+        send(&mut stage.pipe, &guess);
+        stage.turn();
+        // Whatever is answered goes to who was there before.
+        assert!(stage.got(&mut peer).iter().all(|got| got.frame[..6] == right));
+    }
+    let frame = peer.frame(ACK, &record(1));
+    assert_eq!(payload(&stage.ask(&mut peer, &frame)), record(1));
+    // What comes again, by another router, tells of the change: its acknowledgment was lost.
+    peer.mac = [2, 9, 9, 9, 9, 9];
+    let again = peer.frame_at(seq, ack, ACK, &record(1));
+    assert_eq!(stage.ask(&mut peer, &again)[0].segment.ack, peer.seq);
+}
+
+#[test]
 fn ip_and_tcp_options_are_skipped() {
     let mut stage = Stage::new(4);
     let mut peer = stage.connect(1000);

@@ -9,6 +9,9 @@ use super::receiver::{Brought, Receiver};
 use super::sender::{Said, Sender, Worth};
 use super::sequence::{ahead, before};
 
+/// The least that a segment is filled with, whatever a peer asks for: smaller ones would be all
+/// header (RFC 9293, 3.7.1, expects 536 to pass everywhere; Linux takes 48 and more).
+pub(super) const MSS_MIN: u16 = 64;
 /// How long an acknowledgment waits for an answer to go with: longer than the journal takes to write
 /// what is answered, shorter than any peer's time-out.
 const ACK_DELAY_US: u64 = 1_000;
@@ -224,6 +227,15 @@ impl Conn {
     pub fn window(&mut self) -> u16 {
         let window = self.receiver.tell_window(self.mss) >> self.scales.1;
         u16::try_from(window).unwrap_or(u16::MAX)
+    }
+
+    /// Whether both numbers of a segment are near where this connection stands, also of one that comes
+    /// again: who does not see it does not guess them.
+    pub fn is_of_the_peer(&self, segment: &Segment) -> bool {
+        let behind = ahead(self.receiver.next(), segment.seq).unsigned_abs() as usize;
+        behind <= self.receiver.capacity()
+            && segment.has(flags::ACK)
+            && self.sender.may_acknowledge(segment.ack)
     }
 
     /// Takes a segment in that is neither SYN nor RST.
@@ -515,10 +527,6 @@ impl Conn {
         if self.selective { blocks } else { Blocks::default() }
     }
 }
-
-/// The least that a segment is filled with, whatever a peer asks for: smaller ones would be all
-/// header (RFC 9293, 3.7.1, expects 536 to pass everywhere; Linux takes 48 and more).
-pub(super) const MSS_MIN: u16 = 64;
 
 /// The clock of timestamps: a millisecond a tick (RFC 7323, 5.4).
 pub(super) fn milliseconds(now_us: u64) -> u32 {

@@ -243,13 +243,21 @@ impl Sender {
 
     // What comes in.
 
+    /// Whether the peer may say that it has all before this number: it was sent, and not so long ago
+    /// that it may be anybody who says it (RFC 5961, 5.2).
+    #[inline]
+    pub fn may_acknowledge(&self, ack: u32) -> bool {
+        let window = self.window_max.max(self.mss) as i32;
+        !before(self.nxt, ack) && ahead(self.una, ack) <= window
+    }
+
     /// Takes in what the peer said.
     #[inline]
     pub fn acknowledged(&mut self, said: Said, blocks: &Blocks, now_us: u64) -> Worth {
-        let old = ahead(self.una, said.ack);
-        if before(self.nxt, said.ack) || old > self.window_max.max(self.mss) as i32 {
+        if !self.may_acknowledge(said.ack) {
             return Worth::Wrong;
         }
+        let old = ahead(self.una, said.ack);
         let newer = old <= 0
             && (before(self.window_seq, said.seq)
                 || self.window_seq == said.seq && ahead(said.ack, self.window_ack) >= 0);

@@ -266,7 +266,10 @@ impl Stack {
         }
         let now_us = self.now_us();
         let conn = &mut self.conns[index as usize];
-        conn.link = link;
+        // The neighbour that frames come by may change, but not for a guess.
+        if conn.link != link && conn.is_of_the_peer(segment) {
+            conn.link = link;
+        }
         match conn.arrive(segment, frame, now_us) {
             Arrival::InPlace => {
                 let payload = &frame[segment.payload..segment.end];
