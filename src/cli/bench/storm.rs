@@ -12,6 +12,7 @@ use crate::client::playground::{Carrier, Playground, adapt};
 use crate::config::{BUILT_IN, Config};
 use crate::gateway::hash_password;
 use crate::order::Price;
+use crate::runtime::promptness::take_what_is_left;
 use crate::runtime::{allowed_cores, keep_to, signals};
 use crate::segment::Segment;
 use crate::wire::soupbin::{self, Packet, kind};
@@ -212,14 +213,23 @@ struct Comer {
     traded: bool,
 }
 
-/// Everybody connects, logs in and enters an order, as fast as it goes.
-fn storm(
+/// Everybody connects, logs in and enters an order, as fast as it goes: on a thread of its own, which
+/// leaves the core it shares to the gateway and to the one who was there before when they want it.
+fn storm(users: u32, to: SocketAddr, user_ref: u32) -> Result<(Storm, Vec<TcpStream>), String> {
+    std::thread::scope(|scope| {
+        let storm = scope.spawn(|| {
+            take_what_is_left();
+            come(users, to, user_ref).map_err(|error| error.to_string())
+        });
+        storm.join().unwrap_or_else(|p| std::panic::resume_unwind(p))
+    })
+}
+
+fn come(
     users: u32,
     to: SocketAddr,
     user_ref: u32,
 ) -> Result<(Storm, Vec<TcpStream>), Box<dyn std::error::Error>> {
-    // The one who was there before has the core they share when it wants it.
-    crate::runtime::promptness::take_what_is_left();
     let started = Instant::now();
     let mut comers = Vec::with_capacity(users as usize);
     for user in 0..users {
