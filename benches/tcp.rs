@@ -12,8 +12,8 @@ use std::time::Instant;
 use millrace::net::frames::FrameDriver;
 use millrace::net::frames::pipe::{Pipe, pair};
 use millrace::net::packet::flags::{ACK, PSH, SYN};
-use millrace::net::packet::write::Bare;
-use millrace::net::packet::{Link, Options, complete_tcp, parse};
+use millrace::net::packet::write::Head;
+use millrace::net::packet::{Link, parse};
 use millrace::net::tcp::{TcpSetup, TcpTransport};
 use millrace::net::{Close, ConnId, Handler, Transport};
 use peer::{Peer, SERVER, send};
@@ -57,7 +57,7 @@ impl Server {
     fn new(connections: u16) -> (Server, Peer) {
         let (near, pipe) = pair(1 << 14, 1500);
         let setup = TcpSetup {
-            listen: vec![std::net::SocketAddrV4::new(SERVER.0, SERVER.1)],
+            listen: vec![SERVER],
             connections_max: usize::from(connections),
             receive_bytes: 16 << 10,
             transmit_bytes: 32 << 10,
@@ -133,13 +133,11 @@ impl Echo {
             back = Some((Link::answering(&frame[..segment.ip]), segment));
         });
         let Some((link, segment)) = back else { return };
-        let (tuple, seq, ack) = (segment.tuple, segment.ack, segment.seq);
-        let head = Bare { tuple, seq, ack, flags: ACK | PSH, window: 500, options: Options::NONE };
-        let start = link.bytes().len();
-        near.transmit(start + 40 + ANSWER.len(), |frame| {
-            bare_in_place(&link, &head, frame);
-            frame[start + 40..].copy_from_slice(&ANSWER);
-            complete_tcp(&mut frame[start..]);
+        let (tuple, seq, ack) = (&segment.tuple, segment.ack, segment.seq);
+        let (link, flags, window, options) = (&link, ACK | PSH, 500, &[][..]);
+        let head = Head { link, tuple, seq, ack, flags, window, options };
+        near.transmit(head.frame_bytes(ANSWER.len()), |frame| {
+            head.write(frame, true, |payload| payload.copy_from_slice(&ANSWER));
         });
         near.flush(0);
     }
@@ -156,25 +154,6 @@ impl Echo {
         }
         total_ns as f64 / f64::from(ORDERS)
     }
-}
-
-/// The headers of a segment with a payload behind them, checksums left out.
-fn bare_in_place(link: &Link, head: &Bare, frame: &mut [u8]) {
-    let start = link.bytes().len();
-    let total = (frame.len() - start) as u16;
-    frame[..start].copy_from_slice(link.bytes());
-    let packet = &mut frame[start..];
-    packet[..12].copy_from_slice(&[0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 6, 0, 0]);
-    packet[2..4].copy_from_slice(&total.to_be_bytes());
-    packet[12..16].copy_from_slice(&head.tuple.local.0.octets());
-    packet[16..20].copy_from_slice(&head.tuple.remote.0.octets());
-    packet[20..22].copy_from_slice(&head.tuple.local.1.to_be_bytes());
-    packet[22..24].copy_from_slice(&head.tuple.remote.1.to_be_bytes());
-    packet[24..28].copy_from_slice(&head.seq.to_be_bytes());
-    packet[28..32].copy_from_slice(&head.ack.to_be_bytes());
-    packet[32..34].copy_from_slice(&[0x50, head.flags]);
-    packet[34..36].copy_from_slice(&head.window.to_be_bytes());
-    packet[36..40].fill(0);
 }
 
 fn main() {

@@ -188,7 +188,9 @@ int shim_start(uint16_t port, const struct shim_setup *setup, struct shim_port *
 	if (setup->queues > 1 && info.flow_type_rss_offloads != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf =
-			info.flow_type_rss_offloads & (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_TCP);
+			info.flow_type_rss_offloads &
+			(RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_IPV6 |
+			 RTE_ETH_RSS_NONFRAG_IPV6_TCP);
 		/* Both directions of a connection hash alike. */
 		if (info.hash_key_size > 0 && info.hash_key_size <= sizeof(key)) {
 			for (i = 0; i < sizeof(key); i++)
@@ -232,6 +234,10 @@ int shim_start(uint16_t port, const struct shim_setup *setup, struct shim_port *
 	error = rte_eth_dev_start(port);
 	if (error != 0)
 		return -error;
+
+	/* Neighbour discovery asks by multicast. A device that cannot hear it may do without: on
+	 * EC2 the network answers for its hosts. */
+	rte_eth_allmulticast_enable(port);
 
 	/* Some devices spread only once they run. */
 	found->spreads = setup->queues > 1 && spread(port, &info, setup->queues);
@@ -358,11 +364,14 @@ uint16_t shim_transmit(uint16_t port, uint16_t queue, struct rte_mbuf **frames, 
 	return rte_eth_tx_burst(port, queue, frames, count);
 }
 
-void shim_want_checksums(struct rte_mbuf *frame, uint16_t link_bytes, uint16_t ip_bytes)
+void shim_want_checksums(struct rte_mbuf *frame, uint16_t link_bytes, uint16_t ip_bytes,
+			 int is_ipv4)
 {
 	frame->l2_len = link_bytes;
 	frame->l3_len = ip_bytes;
-	frame->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM;
+	frame->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+	frame->ol_flags |= is_ipv4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM
+				   : RTE_MBUF_F_TX_IPV6;
 }
 
 uint16_t shim_prepare(uint16_t port, uint16_t queue, struct rte_mbuf **frames, uint16_t count)

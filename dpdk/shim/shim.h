@@ -76,7 +76,8 @@ void shim_free(struct rte_mbuf **frames, unsigned count);
 uint16_t shim_receive(uint16_t port, uint16_t queue, struct rte_mbuf **frames, uint16_t most);
 uint16_t shim_transmit(uint16_t port, uint16_t queue, struct rte_mbuf **frames, uint16_t count);
 /* Marks a frame for the device to fill in IPv4 and TCP checksums. */
-void shim_want_checksums(struct rte_mbuf *frame, uint16_t link_bytes, uint16_t ip_bytes);
+void shim_want_checksums(struct rte_mbuf *frame, uint16_t link_bytes, uint16_t ip_bytes,
+			 int is_ipv4);
 /* What drivers want done to such frames first; returns how many are fit to be sent. */
 uint16_t shim_prepare(uint16_t port, uint16_t queue, struct rte_mbuf **frames, uint16_t count);
 const char *shim_version(void);

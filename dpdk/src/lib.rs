@@ -111,6 +111,6 @@ unsafe extern "C" {
     pub fn shim_receive(port: u16, queue: u16, frames: *mut *mut rte_mbuf, most: u16) -> u16;
     pub fn shim_transmit(port: u16, queue: u16, frames: *mut *mut rte_mbuf, count: u16) -> u16;
     pub fn shim_prepare(port: u16, queue: u16, frames: *mut *mut rte_mbuf, count: u16) -> u16;
-    pub fn shim_want_checksums(frame: *mut rte_mbuf, link_bytes: u16, ip_bytes: u16);
+    pub fn shim_want_checksums(frame: *mut rte_mbuf, link_bytes: u16, ip_bytes: u16, is_ipv4: i32);
     pub fn shim_version() -> *const c_char;
 }

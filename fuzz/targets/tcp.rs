@@ -34,18 +34,20 @@ struct Wire {
     peers: [Peer; PEERS],
     /// Where each peer's stream begins, and the server's to it.
     begins: [(u32, u32); PEERS],
+    /// What the server sent each last.
+    last: [Option<Vec<u8>>; PEERS],
 }
 
 impl Wire {
     fn new() -> Wire {
         let (near, pipe) = pair(1 << 12, 1500);
         // One that offers nothing, one that offers all, one that takes crumbs.
-        let mut peers = [Peer::new(1001), Peer::modern(1002), Peer::modern(1003)];
+        let mut peers = [Peer::new(1001), Peer::modern(1002).over_ipv6(), Peer::modern(1003)];
         (peers[2].mss, peers[2].clock) = (10, None);
         let begins = [0, 1, 2].map(|n: usize| (peers[n].seq.wrapping_add(1), 0));
         let mut server = Server::new(near, PEERS);
         server.echo.poison = Some(0xee);
-        Wire { server, pipe, now_ns: 1 << 40, peers, begins }
+        Wire { server, pipe, now_ns: 1 << 40, peers, begins, last: [const { None }; PEERS] }
     }
 
     fn turn(&mut self) {
@@ -60,14 +62,14 @@ impl Wire {
         let segment = parse(&frame).expect("the server sends whole segments");
         assert!(segment.checksums_are_right(&frame), "with right checksums");
         // A bent frame may have come from somewhere else.
-        let to =
-            |peer: &Peer| frame[..6] == peer.mac && segment.tuple.local == (peer.ip, peer.port);
+        let to = |peer: &Peer| frame[..6] == peer.mac && segment.tuple.local == peer.end();
         let Some(n) = self.peers.iter().position(to) else { return };
         let syn = segment.has(flags::SYN);
         if syn {
             self.begins[n].1 = segment.seq.wrapping_add(1);
         }
         let place = segment.seq.wrapping_sub(self.begins[n].1);
+        self.last[n] = Some(frame.clone());
         let got = self.peers[n].take(frame);
         if !syn && place < STREAM_BYTES {
             for (at, byte) in got.payload().iter().enumerate() {
@@ -170,6 +172,17 @@ impl Wire {
                 frames.iter().for_each(|frame| send(&mut self.pipe, frame));
                 self.peers[n].seq = seq.wrapping_add(120);
                 self.turn();
+            }
+            // A router says of something near what the server sent last that it was too long.
+            14 if input.byte() & 1 == 0 => {
+                let about = self.last[n].clone();
+                if let Some(mut about) = about {
+                    let at = 14 + if self.peers[n].ip.is_ipv4() { 24 } else { 44 };
+                    about[at + 3] = about[at + 3].wrapping_add_signed(input.byte() as i8);
+                    let told = self.peers[n].router(&about, input.half());
+                    send(&mut self.pipe, &told);
+                    self.turn();
+                }
             }
             _ => self.pass(1 << (input.byte() % 16)),
         }

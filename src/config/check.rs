@@ -164,8 +164,14 @@ fn check_frames(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErro
         TransportKind::AfXdp => "af_xdp",
         TransportKind::Dpdk => "dpdk",
     };
-    if let Some(port) = config.ports.iter().find(|port| !port.listen.get_ref().is_ipv4()) {
-        let what = format!("transport = \"{name}\" takes IPv4 addresses only");
+    let vague = |address: std::net::IpAddr| {
+        address.is_unspecified() || address.is_multicast() || address.to_canonical() != address
+    };
+    if let Some(port) = config.ports.iter().find(|port| vague(port.listen.get_ref().ip())) {
+        let what = format!(
+            "transport = \"{name}\" takes frames for an address of its own: name it, such as \
+             10.9.0.1:7001 or [fd09::1]:7001"
+        );
         return checker.fail(port.listen.span(), what);
     }
     match transport.get_ref() {

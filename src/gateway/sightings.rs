@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::net::Look;
+use crate::net::packet::mapped;
 use crate::order::UnixNanos;
 use crate::runtime::Board;
 use crate::runtime::board::WORDS;
@@ -57,10 +58,7 @@ impl<S: AsRef<str>> Sighting<S> {
         words[1] = self.opened_ns;
         words[2..6].copy_from_slice(&text_words::<4>(self.user.as_ref()));
         words[6..7].copy_from_slice(&text_words::<1>(self.protocol.as_ref()));
-        let address = match self.peer {
-            IpAddr::V4(address) => address.to_ipv6_mapped(),
-            IpAddr::V6(address) => address,
-        };
+        let address = mapped(self.peer);
         (words[7], words[8]) = ((address.to_bits() >> 64) as u64, address.to_bits() as u64);
         if let Some(tcp) = &self.tcp {
             words[9] = 1 | u64::from(tcp.state) << 8 | u64::from(tcp.peer.port()) << 16;

@@ -114,7 +114,7 @@ pub trait Transport {
 pub type Counts = [u64; COUNTERS.len()];
 
 /// What TCP over frames counts; kernel sockets count the first only.
-pub(crate) const STACK_COUNTERS: [&str; 18] = [
+pub(crate) const STACK_COUNTERS: [&str; 19] = [
     "refused",
     "frames_foreign",
     "frames_malformed",
@@ -133,6 +133,7 @@ pub(crate) const STACK_COUNTERS: [&str; 18] = [
     "timeouts",
     "windows_closed",
     "challenges",
+    "segments_too_long",
 ];
 
 /// What transports count: the stack's, then the driver's.

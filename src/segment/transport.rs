@@ -1,6 +1,6 @@
 //! The transport that the configuration names.
 
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -127,15 +127,11 @@ fn open_wires(config: &Config) -> Result<Opened, SegmentError> {
     }
 }
 
-/// Where it listens: IPv4 addresses, as the configuration's check made sure.
-fn listen(config: &Config) -> impl Iterator<Item = SocketAddrV4> {
-    config.ports.iter().filter_map(|port| match port.listen.get_ref() {
-        SocketAddr::V4(address) => Some(*address),
-        SocketAddr::V6(_) => None,
-    })
+fn listen(config: &Config) -> impl Iterator<Item = SocketAddr> {
+    config.ports.iter().map(|port| *port.listen.get_ref())
 }
 
-fn tcp_setup(config: &Config, listen: &[SocketAddrV4]) -> TcpSetup {
+fn tcp_setup(config: &Config, listen: &[SocketAddr]) -> TcpSetup {
     TcpSetup {
         listen: listen.to_vec(),
         connections_max: connections_max(config),
@@ -200,7 +196,7 @@ fn open_af_xdp(config: &Config) -> Result<Opened, SegmentError> {
         }
     };
     let name = format!("af_xdp {} {}", setup.interface, opened.mode);
-    let addresses = opened.listen.into_iter().map(|at: SocketAddrV4| at.into()).collect();
+    let addresses = opened.listen;
     let transports = opened.drivers.into_iter().map(transport).map(AnyTransport::Plain).collect();
     Ok(Opened { transports, addresses, name, statistics: DeviceStatistics::default() })
 }
@@ -232,10 +228,10 @@ fn open_dpdk(config: &Config) -> Result<Opened, SegmentError> {
     };
     let opened = dpdk::open(&setup)?;
     let chosen = listen(config).zip(FIRST_FREE_PORT..).map(|(at, free)| match at.port() {
-        0 => SocketAddrV4::new(*at.ip(), free),
+        0 => SocketAddr::new(at.ip(), free),
         _ => at,
     });
-    let listen: Vec<SocketAddrV4> = chosen.collect();
+    let listen: Vec<SocketAddr> = chosen.collect();
     let tcp = tcp_setup(config, &listen);
     let transport = |driver| match faults(config) {
         None => Wire::Dpdk(TcpTransport::new(driver, &tcp)),
@@ -257,7 +253,7 @@ fn open_dpdk(config: &Config) -> Result<Opened, SegmentError> {
         })),
     };
     let name = format!("dpdk {} {}", setup.device, opened.name);
-    let addresses = listen.into_iter().map(SocketAddr::from).collect();
+    let addresses = listen;
     let transports = opened.drivers.into_iter().map(transport).map(AnyTransport::Plain).collect();
     Ok(Opened { transports, addresses, name, statistics })
 }

@@ -82,8 +82,10 @@ fn flood(port: u16, stop: &AtomicBool, sent: &AtomicU64) {
         }
         n += 1;
         let number = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
-        let local = (Ipv4Addr::from(0x0b00_0000 | number & 0x00ff_ffff), number as u16 | 1);
-        let tuple = Tuple { remote: (Ipv4Addr::new(10, 9, 0, 1), port), local };
+        let from = Ipv4Addr::from(0x0b00_0000 | number & 0x00ff_ffff);
+        let local = (from.to_ipv6_mapped(), number as u16 | 1);
+        let remote = (Ipv4Addr::new(10, 9, 0, 1).to_ipv6_mapped(), port);
+        let tuple = Tuple { remote, local };
         let options = Options::of_mss(1460);
         let syn = Bare { tuple, seq: number, ack: 0, flags: flags::SYN, window: 512, options };
         let mut frame = [0; 128];

@@ -8,9 +8,8 @@ use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
-use super::server::{ADDRESS, PORT};
+use super::peer::{SERVER, SERVER_6};
 
-pub const CLIENT: [u8; 4] = [10, 9, 0, 2];
 const LINK: [u8; 14] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
 
 struct Wire {
@@ -32,7 +31,11 @@ impl TxToken for Sending<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         self.0.transmit(LINK.len() + len, |frame| {
             frame[..LINK.len()].copy_from_slice(&LINK);
-            f(&mut frame[LINK.len()..])
+            let result = f(&mut frame[LINK.len()..]);
+            if frame[LINK.len()] >> 4 == 6 {
+                frame[12..14].copy_from_slice(&[0x86, 0xdd]);
+            }
+            result
         })
     }
 }
@@ -76,19 +79,20 @@ impl Host {
         config.random_seed = seed;
         let mut interface = Interface::new(config, &mut wire, Instant::ZERO);
         interface.update_ip_addrs(|addresses| {
-            let [a, b, c, d] = CLIENT;
-            addresses.push(IpCidr::new(IpAddress::v4(a, b, c, d), 24)).unwrap();
+            addresses.push(IpCidr::new(IpAddress::v4(10, 9, 0, 2), 24)).unwrap();
+            let address = IpAddress::v6(0xfd09, 0, 0, 0, 0, 0, 0, 2);
+            addresses.push(IpCidr::new(address, 64)).unwrap();
         });
         Host { wire, interface, sockets: SocketSet::new(vec![]), next_port: 10_000 }
     }
 
+    /// Connects by IPv4, every second time by IPv6.
     pub fn connect(&mut self) -> SocketHandle {
         let buffer = || tcp::SocketBuffer::new(vec![0; 8192]);
         let mut socket = tcp::Socket::new(buffer(), buffer());
         socket.set_nagle_enabled(false);
         self.next_port = if self.next_port == 60_000 { 10_000 } else { self.next_port + 1 };
-        let [a, b, c, d] = ADDRESS;
-        let to = (IpAddress::v4(a, b, c, d), PORT);
+        let to = if self.next_port.is_multiple_of(2) { SERVER } else { SERVER_6 };
         socket.connect(self.interface.context(), to, self.next_port).unwrap();
         self.sockets.add(socket)
     }

@@ -1,7 +1,7 @@
 //! What is next is handed over where the driver put it, not from a copy.
 
 use std::cell::RefCell;
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
@@ -90,7 +90,7 @@ fn a_payload_in_its_turn_is_read_where_the_driver_put_it() {
     let (near, mut pipe) = pair(64, 1500);
     let place = Place::default();
     let setup = TcpSetup {
-        listen: vec![SocketAddrV4::new(SERVER.0, SERVER.1)],
+        listen: vec![SERVER],
         connections_max: 1,
         receive_bytes: 4096,
         transmit_bytes: 4096,

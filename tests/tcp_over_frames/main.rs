@@ -4,8 +4,10 @@
 mod churn;
 mod host;
 mod in_place;
+mod ipv6;
 mod peer;
 mod rfc;
+mod routers;
 mod segments;
 mod server;
 mod stage;

@@ -7,8 +7,7 @@ use millrace::net::frames::FrameDriver;
 use millrace::net::tcp::{TcpSetup, TcpTransport};
 use millrace::net::{Close, ConnId, Handler, Transport};
 
-pub const ADDRESS: [u8; 4] = [10, 9, 0, 1];
-pub const PORT: u16 = 7001;
+use super::peer::{SERVER, SERVER_6};
 
 /// Bytes of a record: what is less than that is left for later.
 pub const RECORD_BYTES: usize = 50;
@@ -73,7 +72,7 @@ impl<D: FrameDriver> Server<D> {
 
     pub fn with_window(driver: D, connections_max: usize, receive_bytes: usize) -> Server<D> {
         let setup = TcpSetup {
-            listen: vec![std::net::SocketAddrV4::new(ADDRESS.into(), PORT)],
+            listen: vec![SERVER, SERVER_6],
             connections_max,
             receive_bytes,
             transmit_bytes: 8192,

@@ -57,7 +57,8 @@ impl Stage {
         let got = self.ask(&mut peer, &syn);
         assert_eq!(got.len(), 1);
         assert_eq!(got[0].segment.flags, SYN | ACK);
-        assert_eq!(got[0].segment.options(&got[0].frame).mss, Some(1460));
+        let mss = if peer.ip.is_ipv4() { 1460 } else { 1440 };
+        assert_eq!(got[0].options().mss, Some(mss));
         let ack = peer.frame(ACK, b"");
         assert!(self.ask(&mut peer, &ack).is_empty());
         peer

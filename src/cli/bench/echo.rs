@@ -1,7 +1,7 @@
 //! Floors: servers that send back what comes, and do nothing else.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -12,8 +12,10 @@ use super::plan::{Figures, Measured, Plan, histogram};
 use crate::client::playground::{ADDRESS, INTERFACE};
 use crate::net::af_xdp::{self, AfXdp, AfXdpSetup, ModeWanted};
 use crate::net::frames::{BURST, FrameDriver};
-use crate::net::packet::write::{BARE_BYTES_MAX, Bare, bare};
-use crate::net::packet::{Link, Options, complete_tcp, flags, host, parse};
+use crate::net::packet::write::Head;
+use crate::net::packet::{
+    Link, OPTIONS_BYTES_MAX, Options, complete_tcp, flags, host, mapped, parse,
+};
 use crate::segment::frame_memory;
 
 /// Bytes of an Enter Order in its packet.
@@ -160,7 +162,7 @@ impl Floor for OnAfXdp {
     const ADDRESS: &'static str = ADDRESS;
 
     fn open(protocol: u8) -> Result<AfXdp, Box<dyn std::error::Error>> {
-        let address: Ipv4Addr = ADDRESS.parse()?;
+        let address: IpAddr = ADDRESS.parse()?;
         let setup = AfXdpSetup {
             interface: INTERFACE.to_owned(),
             queues: vec![0],
@@ -169,7 +171,7 @@ impl Floor for OnAfXdp {
             frame_bytes: 2048,
             ring_frames: 2048,
             protocol,
-            listen: vec![SocketAddrV4::new(address, PORT)],
+            listen: vec![SocketAddr::new(address, PORT)],
         };
         let opened = af_xdp::open(&setup, frame_memory)?;
         Ok(opened.drivers.into_iter().next().ok_or("one queue was asked for")?)
@@ -212,7 +214,7 @@ fn answer_frames<F: Floor>(
     mut answer: impl FnMut(&mut Vec<u8>) + Send + 'static,
 ) -> Server {
     let mac = driver.capabilities().answers_as;
-    let ours = |address: Ipv4Addr| F::ADDRESS.parse() == Ok(address);
+    let ours = |address| F::ADDRESS.parse().map(mapped) == Ok(address);
     Server::start(core, move |stop| {
         let mut frames: Vec<Vec<u8>> = (0..BURST).map(|_| Vec::with_capacity(2048)).collect();
         while !stop.load(Ordering::Relaxed) {
@@ -274,7 +276,7 @@ fn turn_round(frame: &mut Vec<u8>) {
 pub(super) fn tcp<F: Floor>(plan: &Plan, place: &Place<'_>) -> Measured {
     let driver = place.on_server(|| F::open(6))??;
     let _server = answer_frames::<F>(driver, plan.cores[0], answer_segment);
-    let address: Ipv4Addr = F::ADDRESS.parse()?;
+    let address: IpAddr = F::ADDRESS.parse()?;
     let stream = place.on_client(|| connect((address, PORT).into()))??;
     round_trips(plan, |message, answer| {
         (&stream).write_all(message)?;
@@ -295,14 +297,17 @@ fn answer_segment(frame: &mut Vec<u8>) {
         return frame.clear();
     }
     let options = if kind & flags::SYN != 0 { Options::of_mss(1460) } else { Options::NONE };
-    let (tuple, window) = (segment.tuple, u16::MAX);
-    let link = Link::answering(&frame[..segment.ip]);
-    let mut head = [0; BARE_BYTES_MAX];
-    let length = bare(&link, &Bare { tuple, seq, ack, flags: kind, window, options }, &mut head);
-    frame.truncate(segment.end);
-    frame.splice(..segment.payload, head[..length].iter().copied());
-    let total = (frame.len() - segment.ip) as u16;
-    let packet = &mut frame[segment.ip..];
-    packet[2..4].copy_from_slice(&total.to_be_bytes());
-    complete_tcp(packet);
+    let mut bytes = [0; OPTIONS_BYTES_MAX];
+    let count = options.write(&mut bytes);
+    let options = &bytes[..count];
+    let (link, tuple) = (&Link::answering(&frame[..segment.ip]), &segment.tuple);
+    let head = Head { link, tuple, seq, ack, flags: kind, window: u16::MAX, options };
+    let length = segment.end - segment.payload;
+    let start = head.frame_bytes(0);
+    frame.resize(frame.len().max(start + length), 0);
+    frame.copy_within(segment.payload..segment.end, start);
+    frame.truncate(start + length);
+    // The payload is there already.
+    head.write(frame, false, |_| {});
+    complete_tcp(&mut frame[link.bytes().len()..]);
 }

@@ -1,7 +1,7 @@
 //! Why AF_XDP cannot be set up, each with what would help.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::open::ModeWanted;
 
@@ -32,11 +32,11 @@ pub enum AfXdpError {
     #[error("a port listens on {address}, which is not an address of {interface}; {}", listed(.has))]
     Address {
         /// The port's.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The interface.
         interface: String,
         /// The interface's.
-        has: Vec<Ipv4Addr>,
+        has: Vec<IpAddr>,
     },
     /// Packets do not fit frames.
     #[error(
@@ -112,11 +112,11 @@ pub enum AfXdpError {
     },
 }
 
-fn listed(addresses: &[Ipv4Addr]) -> String {
+fn listed(addresses: &[IpAddr]) -> String {
     match addresses {
         [] => "it has none".to_owned(),
         some => {
-            let some: Vec<String> = some.iter().map(Ipv4Addr::to_string).collect();
+            let some: Vec<String> = some.iter().map(IpAddr::to_string).collect();
             format!("it has {}", some.join(", "))
         }
     }

@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 /// An interface of this network namespace.
@@ -14,7 +14,7 @@ pub(super) struct Interface {
     pub mtu: usize,
     /// Receive queues.
     pub queues: u32,
-    pub addresses: Vec<Ipv4Addr>,
+    pub addresses: Vec<IpAddr>,
 }
 
 /// `struct ifreq` with a number or a pointer, whichever the request is about (netdevice(7)).
@@ -85,8 +85,8 @@ fn ask(socket: &UdpSocket, what: libc::c_ulong, request: &mut Request) -> io::Re
     }
 }
 
-/// Every interface, once for each of its addresses, with the address if it is IPv4.
-fn all() -> io::Result<Vec<(String, Option<Ipv4Addr>)>> {
+/// Every interface, once for each of its addresses, with the address if it is of IP.
+fn all() -> io::Result<Vec<(String, Option<IpAddr>)>> {
     let mut first = std::ptr::null_mut();
     // SAFETY: `first` is a valid place for the list's address.
     if unsafe { libc::getifaddrs(&mut first) } != 0 {
@@ -106,13 +106,20 @@ fn all() -> io::Result<Vec<(String, Option<Ipv4Addr>)>> {
     Ok(found)
 }
 
-fn address(entry: &libc::ifaddrs) -> Option<Ipv4Addr> {
+fn address(entry: &libc::ifaddrs) -> Option<IpAddr> {
     // SAFETY: an address of the list is valid or null.
     let family = unsafe { entry.ifa_addr.as_ref() }?.sa_family;
-    if i32::from(family) != libc::AF_INET {
-        return None;
+    match i32::from(family) {
+        libc::AF_INET => {
+            // SAFETY: an address of this family has this layout.
+            let address = unsafe { entry.ifa_addr.cast::<libc::sockaddr_in>().as_ref() }?;
+            Some(Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above.
+            let address = unsafe { entry.ifa_addr.cast::<libc::sockaddr_in6>().as_ref() }?;
+            Some(Ipv6Addr::from(address.sin6_addr.s6_addr).into())
+        }
+        _ => None,
     }
-    // SAFETY: an address of this family has this layout.
-    let address = unsafe { entry.ifa_addr.cast::<libc::sockaddr_in>().as_ref() }?;
-    Some(Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)))
 }

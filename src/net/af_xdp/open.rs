@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -84,7 +84,7 @@ pub struct AfXdpSetup {
     /// IP protocol that is steered here: 6, TCP, or 17, UDP.
     pub protocol: u8,
     /// Addresses and ports that are steered here.
-    pub listen: Vec<SocketAddrV4>,
+    pub listen: Vec<SocketAddr>,
 }
 
 impl AfXdpSetup {
@@ -108,7 +108,7 @@ pub struct Opened {
     /// How frames travel.
     pub mode: Mode,
     /// What is steered here, with the ports that were chosen where 0 was asked for.
-    pub listen: Vec<SocketAddrV4>,
+    pub listen: Vec<SocketAddr>,
 }
 
 fn find(name: &str) -> Result<Interface, AfXdpError> {
@@ -130,9 +130,9 @@ pub fn open(
     let interface = find(&setup.interface)?;
     check(setup, &interface)?;
     let reserve =
-        |at: &SocketAddrV4| Reserved::new(*at).map_err(system(format!("reserve port {at}")));
+        |at: &SocketAddr| Reserved::new(*at).map_err(system(format!("reserve port {at}")));
     let reserved: Vec<Reserved> = setup.listen.iter().map(reserve).collect::<Result<_, _>>()?;
-    let listen: Vec<SocketAddrV4> = reserved.iter().map(|port| port.address).collect();
+    let listen: Vec<SocketAddr> = reserved.iter().map(|port| port.address).collect();
     let reserved = Arc::new(reserved);
     let sockets = SocketMap::new(interface.queues).map_err(privilege(
         "CAP_BPF",
@@ -199,10 +199,10 @@ fn check(setup: &AfXdpSetup, interface: &Interface) -> Result<(), AfXdpError> {
         let queues = interface.queues;
         return Err(AfXdpError::NoQueue { interface: name, queue: *queue, queues });
     }
-    let strange = setup.listen.iter().find(|at| !interface.addresses.contains(at.ip()));
+    let strange = setup.listen.iter().find(|at| !interface.addresses.contains(&at.ip()));
     if let Some(at) = strange {
         let has = interface.addresses.clone();
-        return Err(AfXdpError::Address { address: *at.ip(), interface: name, has });
+        return Err(AfXdpError::Address { address: at.ip(), interface: name, has });
     }
     let most = setup.frame_bytes as usize - HEADROOM - LINK_BYTES_MAX;
     if interface.mtu > most {

@@ -1,12 +1,14 @@
-//! The XDP program that steers the gateway's segments to its sockets and leaves everything else
-//! to the kernel: other ports, other addresses, ARP, ICMP, IPv6, later fragments.
+//! The XDP program that steers the gateway's segments to its sockets, and what routers say of one that
+//! was too long, and leaves everything else to the kernel: other ports, other addresses, ARP,
+//! neighbour discovery, ICMP, extension headers, later fragments.
 //!
 //! It is written here instruction by instruction, so that neither a compiler for it nor a
 //! library is needed where millrace is built or run.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 use super::bpf::Instruction;
+use crate::net::packet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, PROTOCOL_TCP};
 
 /// The verdicts of linux/bpf.h that matter here.
 const XDP_PASS: i32 = 2;
@@ -23,7 +25,7 @@ const VERDICT: u8 = 0;
 const ARG1: u8 = 1;
 const ARG2: u8 = 2;
 const ARG3: u8 = 3;
-/// The Ethernet header less what VLAN tags push everything on by: IPv4 begins 14 bytes on.
+/// The Ethernet header less what VLAN tags push everything on by: IP begins 14 bytes on.
 const FRAME: u8 = 2;
 const END: u8 = 3;
 const LIMIT: u8 = 4;
@@ -130,7 +132,7 @@ fn wire16(value: u16) -> u32 {
 
 /// The program: `protocol` (6 is TCP) to one of `listen` is redirected to the socket that
 /// `sockets` (a descriptor of a map) has for the frame's queue, everything else is passed on.
-pub(super) fn program(listen: &[SocketAddrV4], protocol: u8, sockets: i32) -> Vec<Instruction> {
+pub(super) fn program(listen: &[SocketAddr], protocol: u8, sockets: i32) -> Vec<Instruction> {
     let mut a = Assembler::default();
     a.copy(CONTEXT, ARG1);
     a.load(WORD, FRAME, CONTEXT, CTX_DATA);
@@ -148,12 +150,40 @@ pub(super) fn program(listen: &[SocketAddrV4], protocol: u8, sockets: i32) -> Ve
         a.load(HALF, VALUE, FRAME, 12);
         a.label("untagged");
     }
-    a.jump_unless_equal(VALUE, wire16(0x0800), "pass");
+    a.jump_if_equal(VALUE, wire16(ETHERTYPE_IPV6), "ipv6");
+    a.jump_unless_equal(VALUE, wire16(ETHERTYPE_IPV4), "pass");
+    ipv4(&mut a, listen, protocol);
+    a.label("ipv6");
+    ipv6(&mut a, listen, protocol);
 
-    // IPv4 that carries the protocol, and not the later part of a fragmented packet, which has
-    // no ports.
+    // Where the queue has no socket, the kernel gets the frame.
+    a.label("steer");
+    a.load(WORD, ARG2, CONTEXT, CTX_QUEUE);
+    const LOAD_MAP: u8 = 1;
+    a.emit(0x18, ARG1, LOAD_MAP, 0, sockets);
+    a.emit(0, 0, 0, 0, 0);
+    a.set(ARG3, XDP_PASS);
+    a.emit(0x85, 0, 0, 0, HELPER_REDIRECT_MAP);
+    a.emit(0x95, 0, 0, 0, 0);
+
+    a.label("pass");
+    a.set(VERDICT, XDP_PASS);
+    a.emit(0x95, 0, 0, 0, 0);
+    a.finish()
+}
+
+const PROTOCOL_ICMP: u8 = 1;
+const PROTOCOL_ICMPV6: u8 = 58;
+/// Type and code of what a router says of a packet that is too long (RFC 1191; RFC 4443, 3.2).
+const NEEDS_FRAGMENTS: u16 = 0x0304;
+const TOO_BIG: u16 = 0x0200;
+
+/// Passes, or steers, what is of IPv4.
+fn ipv4(a: &mut Assembler, listen: &[SocketAddr], protocol: u8) {
+    // What carries the protocol, and not the later part of a fragmented packet, which has no ports.
     a.jump_unless_there(14 + 20, "pass");
     a.load(BYTE, VALUE, FRAME, 14 + 9);
+    a.jump_if_equal(VALUE, PROTOCOL_ICMP.into(), "icmp");
     a.jump_unless_equal(VALUE, protocol.into(), "pass");
     a.load(HALF, VALUE, FRAME, 14 + 6);
     a.and(VALUE, wire16(0x1fff) as i32);
@@ -173,26 +203,68 @@ pub(super) fn program(listen: &[SocketAddrV4], protocol: u8, sockets: i32) -> Ve
     a.label("ports");
     a.jump_unless_there(14 + 20 + 4, "pass");
     a.load(HALF, VALUE, FRAME, 14 + 20 + 2);
+    steer_ipv4(a, listen);
 
+    // Behind the router's header and eight bytes lies the beginning of what this side had sent.
+    a.label("icmp");
+    let sent = 14 + 20 + 8;
+    a.jump_unless_there(i32::from(sent) + 20 + 2, "pass");
+    a.load(BYTE, VALUE, FRAME, 14);
+    a.jump_unless_equal(VALUE, 0x45, "pass");
+    a.load(HALF, VALUE, FRAME, 14 + 20);
+    a.jump_unless_equal(VALUE, wire16(NEEDS_FRAGMENTS), "pass");
+    a.load(BYTE, VALUE, FRAME, sent);
+    a.jump_unless_equal(VALUE, 0x45, "pass");
+    a.load(BYTE, VALUE, FRAME, sent + 9);
+    a.jump_unless_equal(VALUE, PROTOCOL_TCP.into(), "pass");
+    a.load(WORD, ADDRESS, FRAME, sent + 12);
+    a.load(HALF, VALUE, FRAME, sent + 20);
+    steer_ipv4(a, listen);
+}
+
+/// Steers what has its port in `VALUE` and its address in `ADDRESS`, and passes the rest.
+fn steer_ipv4(a: &mut Assembler, listen: &[SocketAddr]) {
     for address in listen {
+        let SocketAddr::V4(address) = address else { continue };
         a.jump_unless_equal(VALUE, wire16(address.port()), "next");
         a.jump_if_equal(ADDRESS, u32::from_ne_bytes(address.ip().octets()), "steer");
         a.label("next");
     }
     a.jump("pass");
+}
 
-    // Where the queue has no socket, the kernel gets the frame.
-    a.label("steer");
-    a.load(WORD, ARG2, CONTEXT, CTX_QUEUE);
-    const LOAD_MAP: u8 = 1;
-    a.emit(0x18, ARG1, LOAD_MAP, 0, sockets);
-    a.emit(0, 0, 0, 0, 0);
-    a.set(ARG3, XDP_PASS);
-    a.emit(0x85, 0, 0, 0, HELPER_REDIRECT_MAP);
-    a.emit(0x95, 0, 0, 0, 0);
+/// Passes, or steers, what is of IPv6. Segments of a connection have no extension headers.
+fn ipv6(a: &mut Assembler, listen: &[SocketAddr], protocol: u8) {
+    a.jump_unless_there(14 + 40 + 4, "pass");
+    a.load(BYTE, VALUE, FRAME, 14 + 6);
+    a.jump_if_equal(VALUE, PROTOCOL_ICMPV6.into(), "icmp");
+    a.jump_unless_equal(VALUE, protocol.into(), "pass");
+    a.load(HALF, VALUE, FRAME, 14 + 40 + 2);
+    steer_ipv6(a, listen, 14 + 24);
 
-    a.label("pass");
-    a.set(VERDICT, XDP_PASS);
-    a.emit(0x95, 0, 0, 0, 0);
-    a.finish()
+    a.label("icmp");
+    let sent = 14 + 40 + 8;
+    a.jump_unless_there(i32::from(sent) + 40 + 2, "pass");
+    a.load(HALF, VALUE, FRAME, 14 + 40);
+    a.jump_unless_equal(VALUE, wire16(TOO_BIG), "pass");
+    a.load(BYTE, VALUE, FRAME, sent + 6);
+    a.jump_unless_equal(VALUE, PROTOCOL_TCP.into(), "pass");
+    a.load(HALF, VALUE, FRAME, sent + 40);
+    steer_ipv6(a, listen, sent + 8);
+}
+
+/// Steers what has its port in `VALUE` and its address at an offset, and passes the rest.
+fn steer_ipv6(a: &mut Assembler, listen: &[SocketAddr], at: i16) {
+    for address in listen {
+        let SocketAddr::V6(address) = address else { continue };
+        a.jump_unless_equal(VALUE, wire16(address.port()), "next");
+        for (word, offset) in address.ip().octets().as_chunks::<4>().0.iter().zip((at..).step_by(4))
+        {
+            a.load(WORD, ADDRESS, FRAME, offset);
+            a.jump_unless_equal(ADDRESS, u32::from_ne_bytes(*word), "next");
+        }
+        a.jump("steer");
+        a.label("next");
+    }
+    a.jump("pass");
 }

@@ -18,7 +18,7 @@ use dpdk_sys::{
 };
 
 use super::frames::{BURST, Capabilities, FrameDriver, STATISTICS};
-use super::packet::{link_bytes, parse};
+use super::packet::{ip_of_tcp, parse};
 use port::Port;
 
 pub use error::DpdkError;
@@ -305,6 +305,8 @@ impl Dpdk {
         // The device did not look, or not at all of it.
         let bytes = Dpdk::bytes(frame);
         match parse(bytes) {
+            // The header of IPv6 has no checksum that could be good.
+            Ok(segment) if !segment.tuple.is_ipv4() && found & RX_L4_CKSUM_GOOD != 0 => true,
             Ok(segment) => {
                 found & (RX_IP_CKSUM_BAD | RX_L4_CKSUM_BAD) == 0
                     && segment.checksums_are_right(bytes)
@@ -384,12 +386,10 @@ impl FrameDriver for Dpdk {
         let result = fill(Dpdk::bytes(frame));
         if self.fills_checksums {
             let bytes = Dpdk::bytes(frame);
-            if let Some(link) = link_bytes(bytes)
-                && bytes.get(link + 9) == Some(&6)
-            {
-                let header = u16::from(bytes[link] & 0x0f) * 4;
+            if let Some((link, header, is_ipv4)) = ip_of_tcp(bytes) {
+                let (link, header) = (link as u16, header as u16);
                 // SAFETY: the frame is this driver's.
-                unsafe { dpdk_sys::shim_want_checksums(frame, link as u16, header) };
+                unsafe { dpdk_sys::shim_want_checksums(frame, link, header, is_ipv4.into()) };
             }
         }
         self.out.push(pointer);

@@ -1,6 +1,6 @@
 //! The Internet checksum (RFC 1071), eight bytes at a time.
 
-use super::{IPV4_BYTES, Segment};
+use super::{IPV4_BYTES, IPV6_BYTES, PROTOCOL_TCP, Segment};
 
 /// The one's complement sum of bytes taken as big-endian 16-bit words, folded to 16 bits; an odd
 /// last byte counts as the high one. Not yet inverted.
@@ -39,33 +39,42 @@ pub fn ip_header_sum(header: &[u8]) -> u16 {
     sum(header)
 }
 
-/// The sum over a TCP segment and its pseudo header (RFC 9293, 3.1): 0xffff if the checksum is
-/// right. `ip` is the IPv4 header, `tcp` the segment with its payload.
+/// The sum over what an IP packet carries and its pseudo header (RFC 9293, 3.1; RFC 8200, 8.1): 0xffff
+/// if the checksum is right. `addresses` are both of the IP header.
 #[inline]
-pub fn tcp_sum(ip: &[u8], tcp: &[u8]) -> u16 {
-    const PROTOCOL_TCP: u64 = 6;
-    let addresses = u64::from(sum(&ip[12..20]));
-    fold(addresses + PROTOCOL_TCP + tcp.len() as u64 + u64::from(sum(tcp)))
+pub fn carried_sum(addresses: &[u8], protocol: u8, bytes: &[u8]) -> u16 {
+    let pseudo = u64::from(sum(addresses)) + u64::from(protocol) + bytes.len() as u64;
+    fold(pseudo + u64::from(sum(bytes)))
 }
 
-/// Writes the checksums of an IPv4 packet without options that carries a TCP segment.
+/// Writes the checksums of an IP packet, without options or extension headers, that carries a TCP
+/// segment.
 #[inline]
 pub fn complete_tcp(packet: &mut [u8]) {
-    packet[10..12].fill(0);
-    let header = !sum(&packet[..IPV4_BYTES]);
-    packet[10..12].copy_from_slice(&header.to_be_bytes());
-    let (ip, tcp) = packet.split_at_mut(IPV4_BYTES);
+    let (ip, addresses) = if packet[0] >> 4 == 4 {
+        packet[10..12].fill(0);
+        let header = !sum(&packet[..IPV4_BYTES]);
+        packet[10..12].copy_from_slice(&header.to_be_bytes());
+        (IPV4_BYTES, 12..20)
+    } else {
+        (IPV6_BYTES, 8..40)
+    };
+    let (ip, tcp) = packet.split_at_mut(ip);
     tcp[16..18].fill(0);
-    let segment = !tcp_sum(ip, tcp);
+    let segment = !carried_sum(&ip[addresses], PROTOCOL_TCP, tcp);
     tcp[16..18].copy_from_slice(&segment.to_be_bytes());
 }
 
 impl Segment {
-    /// Whether both checksums of the frame are right.
+    /// Whether all checksums of the frame are right; IPv6 has none of its header.
     #[inline]
     pub fn checksums_are_right(&self, frame: &[u8]) -> bool {
-        let ip = &frame[self.ip..self.tcp];
-        ip_header_sum(ip) == 0xffff && tcp_sum(ip, &frame[self.tcp..self.end]) == 0xffff
+        let (ip, tcp) = (&frame[self.ip..self.tcp], &frame[self.tcp..self.end]);
+        if self.tuple.is_ipv4() {
+            ip_header_sum(ip) == 0xffff && carried_sum(&ip[12..20], PROTOCOL_TCP, tcp) == 0xffff
+        } else {
+            carried_sum(&ip[8..40], PROTOCOL_TCP, tcp) == 0xffff
+        }
     }
 }
 

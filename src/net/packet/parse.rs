@@ -1,21 +1,25 @@
 //! Finding the TCP segment in a frame.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
-use super::{ETHERNET_BYTES, IPV4_BYTES, LINK_BYTES_MAX, TCP_BYTES, Tuple, flags};
+use super::{
+    ETHERNET_BYTES, ETHERTYPE_IPV4, ETHERTYPE_IPV6, IPV4_BYTES, IPV6_BYTES, LINK_BYTES_MAX,
+    PROTOCOL_TCP, TCP_BYTES, Tuple, flags,
+};
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPES_VLAN: [u16; 2] = [0x8100, 0x88a8];
-const PROTOCOL_TCP: u8 = 6;
+/// The extension header of IPv6 fragments (RFC 8200, 4.5).
+const IPV6_FRAGMENT: u8 = 44;
 
 /// Why a frame was dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dropped {
-    /// Not IPv4, or not TCP.
+    /// Not IP, or not TCP, or TCP behind extension headers of IPv6.
     Foreign,
     /// Shorter than its headers say, or headers that contradict each other.
     Malformed,
-    /// A fragment (RFC 791, 3.2): segments of a connection never need to be fragmented.
+    /// A fragment (RFC 791, 3.2; RFC 8200, 4.5): segments of a connection never need to be fragmented.
     Fragment,
     /// A checksum is wrong.
     Checksum,
@@ -52,7 +56,7 @@ impl Link {
 /// Where the parts of a TCP segment lie in its frame, and what its header says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Segment {
-    /// Offset of the IPv4 header, which is also the length of the link header.
+    /// Offset of the IP header, which is also the length of the link header.
     pub ip: usize,
     /// Offset of the TCP header.
     pub tcp: usize,
@@ -121,37 +125,102 @@ pub(super) fn network(frame: &[u8]) -> Result<(usize, u16), Dropped> {
     Ok((at, be16(frame, at - 2)))
 }
 
-/// Where the IPv4 packet of a frame begins, if it has one.
-#[inline]
-pub fn link_bytes(frame: &[u8]) -> Option<usize> {
-    let (at, ethertype) = network(frame).ok()?;
-    (ethertype == ETHERTYPE_IPV4 && frame.len() >= at + IPV4_BYTES).then_some(at)
+/// An IP packet in a frame.
+pub(super) struct Packet {
+    /// Offset of its header.
+    pub ip: usize,
+    /// Of what it carries, and of what follows that: a frame may be longer.
+    pub carried: Range<usize>,
+    /// What that is: a protocol number.
+    pub protocol: u8,
+    /// Where it came from.
+    pub from: Ipv6Addr,
+    /// And went to.
+    pub to: Ipv6Addr,
 }
 
-/// Finds the TCP segment of a frame: Ethernet with up to two VLAN tags, IPv4 with or without
-/// options, TCP with or without options. Checksums are not looked at.
 #[inline]
-pub fn parse(frame: &[u8]) -> Result<Segment, Dropped> {
-    let (ip, ethertype) = network(frame)?;
-    if ethertype != ETHERTYPE_IPV4 {
-        return Err(Dropped::Foreign);
+pub(super) fn ipv4(bytes: &[u8], at: usize) -> Ipv6Addr {
+    Ipv4Addr::from(be32(bytes, at)).to_ipv6_mapped()
+}
+
+#[inline]
+pub(super) fn ipv6(bytes: &[u8], at: usize) -> Ipv6Addr {
+    Ipv6Addr::from(<[u8; 16]>::try_from(&bytes[at..at + 16]).expect("sixteen bytes"))
+}
+
+/// Finds the IP packet of a frame: with up to two VLAN tags, of IPv4 with or without options, of IPv6
+/// without extension headers.
+#[inline]
+pub(super) fn packet(frame: &[u8]) -> Result<Packet, Dropped> {
+    match network(frame)? {
+        (ip, ETHERTYPE_IPV4) => packet_of_ipv4(frame, ip),
+        (ip, ETHERTYPE_IPV6) => packet_of_ipv6(frame, ip),
+        _ => Err(Dropped::Foreign),
     }
+}
+
+#[inline]
+fn packet_of_ipv4(frame: &[u8], ip: usize) -> Result<Packet, Dropped> {
     if frame.len() < ip + IPV4_BYTES {
         return Err(Dropped::Malformed);
     }
     let (version, header) = (frame[ip] >> 4, usize::from(frame[ip] & 0x0f) * 4);
     let total = usize::from(be16(frame, ip + 2));
-    let (tcp, end) = (ip + header, ip + total);
-    if version != 4 || header < IPV4_BYTES || total < header || end > frame.len() {
+    if version != 4 || header < IPV4_BYTES || total < header || ip + total > frame.len() {
         return Err(Dropped::Malformed);
-    }
-    if frame[ip + 9] != PROTOCOL_TCP {
-        return Err(Dropped::Foreign);
     }
     // More Fragments, or an offset.
     if be16(frame, ip + 6) & 0x3fff != 0 {
         return Err(Dropped::Fragment);
     }
+    let (carried, protocol) = (ip + header..ip + total, frame[ip + 9]);
+    Ok(Packet { ip, carried, protocol, from: ipv4(frame, ip + 12), to: ipv4(frame, ip + 16) })
+}
+
+#[inline]
+fn packet_of_ipv6(frame: &[u8], ip: usize) -> Result<Packet, Dropped> {
+    let carried = ip + IPV6_BYTES;
+    if frame.len() < carried {
+        return Err(Dropped::Malformed);
+    }
+    let end = carried + usize::from(be16(frame, ip + 4));
+    let (from, to) = (ipv6(frame, ip + 8), ipv6(frame, ip + 24));
+    // What is mapped is of the other family, and never on a wire (RFC 4291, 2.5.5.2).
+    let mapped = from.to_ipv4_mapped().is_some() || to.to_ipv4_mapped().is_some();
+    if frame[ip] >> 4 != 6 || end > frame.len() || mapped {
+        return Err(Dropped::Malformed);
+    }
+    match frame[ip + 6] {
+        IPV6_FRAGMENT => Err(Dropped::Fragment),
+        protocol => Ok(Packet { ip, carried: carried..end, protocol, from, to }),
+    }
+}
+
+/// The IP and TCP headers of a segment that was written here, as devices want to know them: where the
+/// first begins, how long it is, and whether it is of IPv4.
+#[inline]
+pub fn ip_of_tcp(frame: &[u8]) -> Option<(usize, usize, bool)> {
+    match network(frame).ok()? {
+        (at, ETHERTYPE_IPV4) if frame.get(at + 9) == Some(&PROTOCOL_TCP) => {
+            Some((at, usize::from(frame[at] & 0x0f) * 4, true))
+        }
+        (at, ETHERTYPE_IPV6) if frame.get(at + 6) == Some(&PROTOCOL_TCP) => {
+            Some((at, IPV6_BYTES, false))
+        }
+        _ => None,
+    }
+}
+
+/// Finds the TCP segment of a frame: Ethernet with up to two VLAN tags, IPv4 with or without
+/// options or IPv6 without extension headers, TCP with or without options. Checksums are not looked at.
+#[inline]
+pub fn parse(frame: &[u8]) -> Result<Segment, Dropped> {
+    let Packet { ip, carried, protocol, from, to } = packet(frame)?;
+    if protocol != PROTOCOL_TCP {
+        return Err(Dropped::Foreign);
+    }
+    let (tcp, end) = (carried.start, carried.end);
     if end < tcp + TCP_BYTES {
         return Err(Dropped::Malformed);
     }
@@ -159,16 +228,12 @@ pub fn parse(frame: &[u8]) -> Result<Segment, Dropped> {
     if payload < tcp + TCP_BYTES || payload > end {
         return Err(Dropped::Malformed);
     }
-    let address = |at: usize| Ipv4Addr::from(be32(frame, at));
     Ok(Segment {
         ip,
         tcp,
         payload,
         end,
-        tuple: Tuple {
-            remote: (address(ip + 12), be16(frame, tcp)),
-            local: (address(ip + 16), be16(frame, tcp + 2)),
-        },
+        tuple: Tuple { remote: (from, be16(frame, tcp)), local: (to, be16(frame, tcp + 2)) },
         seq: be32(frame, tcp + 4),
         ack: be32(frame, tcp + 8),
         flags: frame[tcp + 13],
@@ -185,8 +250,8 @@ mod tests {
 
     fn syn() -> Vec<u8> {
         let tuple = Tuple {
-            remote: (Ipv4Addr::new(10, 9, 0, 2), 40_000),
-            local: (Ipv4Addr::new(10, 9, 0, 1), 7001),
+            remote: (Ipv4Addr::new(10, 9, 0, 2).to_ipv6_mapped(), 40_000),
+            local: (Ipv4Addr::new(10, 9, 0, 1).to_ipv6_mapped(), 7001),
         };
         let segment = Bare {
             tuple,

@@ -3,7 +3,7 @@
 
 use super::super::Handler;
 use super::super::packet::write::Bare;
-use super::super::packet::{IPV4_BYTES, Link, Options, Segment, Stamps, TCP_BYTES, flags};
+use super::super::packet::{Link, Options, Segment, Stamps, TCP_BYTES, Tuple, flags};
 use super::conn::{Agreed, milliseconds};
 use super::cookie::{Check, scale_of, stamp_with};
 use super::deliver::Sink;
@@ -18,13 +18,11 @@ impl Stack {
         frame: &[u8],
         sink: &mut Sink<'_, H>,
     ) {
-        let (address, port) = segment.tuple.local;
-        let listens =
-            |listen: &std::net::SocketAddrV4| *listen.ip() == address && listen.port() == port;
-        let Some(port) = self.listen.iter().position(listens) else {
+        let local = segment.tuple.local;
+        let Some(port) = self.listen.iter().position(|listen| *listen == local) else {
             self.counts.foreign += 1;
             // Where a kernel shares the interface, the answer is the kernel's.
-            let ours = self.listen.iter().any(|listen| *listen.ip() == address);
+            let ours = self.listen.iter().any(|listen| listen.0 == local.0);
             if self.answers_as_host() && ours && !segment.has(flags::RST) {
                 self.refuse(segment, &link);
             }
@@ -57,7 +55,7 @@ impl Stack {
             Stamps { value, echo: stamps.value }
         });
         let options = Options {
-            mss: Some(self.segment_bytes_max()),
+            mss: Some(self.segment_bytes_max(&segment.tuple)),
             sack_permitted: offered.sack_permitted,
             scale: scale.map(|_| self.scale()),
             stamps,
@@ -105,10 +103,10 @@ impl Stack {
             mss,
             selective,
             scales: scale.map(|scale| (scale, self.scale())),
-            clock: options.stamps.map(|_| self.cookies.clock(&segment.tuple)),
+            clock: options.stamps.map(|heard| (self.cookies.clock(&segment.tuple), heard)),
         };
-        self.table.insert(segment.tuple, index);
-        self.begin(index, segment, &options, &agreed, link, port, sink);
+        self.table.insert(&segment.tuple, index);
+        self.begin(index, segment, &agreed, link, port, sink);
         self.known(index, segment, link, frame, sink);
     }
 
@@ -126,7 +124,7 @@ impl Stack {
     }
 
     /// The largest segment this side takes.
-    fn segment_bytes_max(&self) -> u16 {
-        u16::try_from(self.mtu() - IPV4_BYTES - TCP_BYTES).unwrap_or(u16::MAX)
+    fn segment_bytes_max(&self, tuple: &Tuple) -> u16 {
+        u16::try_from(self.mtu() - tuple.ip_bytes() - TCP_BYTES).unwrap_or(u16::MAX)
     }
 }

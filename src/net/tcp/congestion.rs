@@ -22,6 +22,11 @@ impl Congestion {
         Congestion { window, threshold: u32::MAX, mss, counted: 0 }
     }
 
+    /// Segments are shorter from here on.
+    pub fn narrow(&mut self, mss: u32) {
+        self.mss = mss;
+    }
+
     #[inline]
     pub fn window(&self) -> u32 {
         self.window

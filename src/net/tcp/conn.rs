@@ -1,10 +1,13 @@
 //! One connection: the states of RFC 9293, 3.3.2, for one that a peer opened, and what a segment
 //! does to it (3.10.7.4).
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv6Addr;
 
 use super::super::Look;
-use super::super::packet::{Blocks, Link, Options, STAMPS_BYTES, Segment, Stamps, Tuple, flags};
+use super::super::packet::icmp::TooBig;
+use super::super::packet::{
+    Blocks, Link, Options, STAMPS_BYTES, Segment, Stamps, TCP_BYTES, Tuple, flags,
+};
 use super::receiver::{Brought, Receiver};
 use super::sender::{Said, Sender, Worth};
 use super::sequence::{ahead, before};
@@ -12,6 +15,11 @@ use super::sequence::{ahead, before};
 /// The least that a segment is filled with, whatever a peer asks for: smaller ones would be all
 /// header (RFC 9293, 3.7.1, expects 536 to pass everywhere; Linux takes 48 and more).
 pub(super) const MSS_MIN: u16 = 64;
+/// The least that a way is taken to carry, whatever a router says (as Linux has it; RFC 8200, 5), and what
+/// it carries where a router does not say.
+const MTU_MIN_IPV4: u32 = 552;
+const MTU_MIN_IPV6: u32 = 1280;
+const MTU_UNSAID: u32 = 576;
 /// How long an acknowledgment waits for an answer to go with: longer than the journal takes to write
 /// what is answered, shorter than any peer's time-out.
 const ACK_DELAY_US: u64 = 1_000;
@@ -60,8 +68,9 @@ pub(super) struct Agreed {
     pub selective: bool,
     /// How far the peer's windows are shifted, and this side's; nothing without the option.
     pub scales: Option<(u8, u8)>,
-    /// What this side's clock is ahead of the time in milliseconds, if timestamps are used.
-    pub clock: Option<u32>,
+    /// What this side's clock is ahead of the time in milliseconds, if timestamps are used, and the
+    /// first that were heard.
+    pub clock: Option<(u32, Stamps)>,
 }
 
 /// Sizes and times that all connections share.
@@ -137,7 +146,7 @@ pub(super) struct Conn {
 impl Conn {
     /// A free connection with buffers of its own.
     pub fn new(sizes: &Sizes) -> Conn {
-        let nobody = (Ipv4Addr::UNSPECIFIED, 0);
+        let nobody = (Ipv6Addr::UNSPECIFIED, 0);
         Conn {
             tuple: Tuple { remote: nobody, local: nobody },
             link: Link::EMPTY,
@@ -166,34 +175,32 @@ impl Conn {
     }
 
     /// Begins a connection whose peer has acknowledged the SYN-ACK that was sent for it.
-    pub fn open(
-        &mut self,
-        segment: &Segment,
-        heard: &Options,
-        agreed: &Agreed,
-        sizes: &Sizes,
-        now_us: u64,
-    ) {
+    pub fn open(&mut self, segment: &Segment, agreed: &Agreed, sizes: &Sizes, now_us: u64) {
         let (next, una) = (segment.seq, segment.ack);
         self.phase = Phase::Open;
         self.state = State::Established;
         (self.blocked, self.waits) = (false, false);
         let stamps = if agreed.clock.is_some() { STAMPS_BYTES } else { 0 };
         // RFC 6691: what options take of a segment is not the peer's to reckon with.
-        let fits = (sizes.mtu - 40).min(agreed.mss.into()).saturating_sub(stamps);
+        let fits = (sizes.mtu - self.tuple.ip_bytes() - TCP_BYTES)
+            .min(agreed.mss.into())
+            .saturating_sub(stamps);
         self.mss = (fits as u32).max(MSS_MIN.into());
         self.scales = agreed.scales.unwrap_or((0, 0));
         self.selective = agreed.selective;
-        let recent = heard.stamps.map_or(0, |stamps| stamps.value);
-        self.clock = agreed.clock.map(|ahead_ms| Clock { ahead_ms, recent, recent_us: now_us });
+        self.clock = agreed.clock.map(|(ahead_ms, heard)| Clock {
+            ahead_ms,
+            recent: heard.value,
+            recent_us: now_us,
+        });
         self.receiver.begin(next);
         self.told_next = next;
         self.sender.begin(una, self.mss, agreed.selective, sizes.rto_min_us);
         self.sender.set_window(self.said(segment));
         // Its SYN-ACK's timestamp came back: that is a little early, so the time is a little long.
-        if let (Some(clock), Some(stamps)) = (&self.clock, heard.stamps) {
-            let now = milliseconds(now_us).wrapping_add(clock.ahead_ms);
-            let took_ms = now.wrapping_sub(stamps.echo).wrapping_add(1);
+        if let Some((ahead_ms, heard)) = agreed.clock {
+            let now = milliseconds(now_us).wrapping_add(ahead_ms);
+            let took_ms = now.wrapping_sub(heard.echo).wrapping_add(1);
             if took_ms <= HANDSHAKE_MAX_MS {
                 self.sender.guess_rtt(took_ms * 1000, now_us);
             }
@@ -252,11 +259,11 @@ impl Conn {
         if !segment.has(flags::ACK) {
             return Arrival::Nothing;
         }
-        self.keep_stamp(segment, &options, now_us);
         match self.sender.acknowledged(self.said(segment), &options.blocks, now_us) {
             Worth::Good => {}
             Worth::Wrong => return Arrival::Challenge,
         }
+        self.keep_stamp(segment, &options, now_us);
         if self.state != State::Established {
             self.end_by_ack(now_us);
         }
@@ -307,7 +314,7 @@ impl Conn {
             self.receiver.note_twice(segment.seq, length);
         }
         // Its FIN again: it has not heard that it arrived.
-        if self.state == State::TimeWait {
+        if fin && self.state == State::TimeWait {
             self.wait(now_us);
         }
         self.ack_now = true;
@@ -380,6 +387,25 @@ impl Conn {
         self.challenges <= CHALLENGES_MAX
     }
 
+    /// A router could not pass on a segment of this connection (RFC 1191; RFC 8201, 4). Who has not seen
+    /// one of those on their way cannot say so (RFC 5927, 7.1); nobody can make segments tiny. False if it
+    /// is of no use.
+    pub fn narrow(&mut self, told: &TooBig) -> bool {
+        let mtu = match (self.tuple.is_ipv4(), told.mtu) {
+            (true, 0) => MTU_UNSAID,
+            (true, mtu) => mtu.max(MTU_MIN_IPV4),
+            (false, mtu) => mtu.max(MTU_MIN_IPV6),
+        };
+        let stamps = if self.clock.is_some() { STAMPS_BYTES } else { 0 };
+        let mss = mtu - (self.tuple.ip_bytes() + TCP_BYTES + stamps) as u32;
+        let is_news = mss < self.mss && self.sender.is_on_its_way(told.seq);
+        if is_news {
+            self.mss = mss;
+            self.sender.narrow(mss);
+        }
+        is_news
+    }
+
     /// The handler took kept bytes; the peer is told if that makes room it waits for.
     pub fn taken(&mut self) {
         self.ack_now |= self.receiver.owes_window(self.mss);
@@ -429,7 +455,7 @@ impl Conn {
             State::Closing => 11,
         };
         let nothing = Look {
-            peer: SocketAddrV4::new(self.tuple.remote.0, self.tuple.remote.1).into(),
+            peer: self.tuple.peer(),
             state,
             rtt_us: 0,
             rto_us: 0,

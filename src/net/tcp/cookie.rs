@@ -105,8 +105,8 @@ mod tests {
     use std::net::Ipv4Addr;
 
     const TUPLE: Tuple = Tuple {
-        remote: (Ipv4Addr::new(10, 0, 0, 1), 5000),
-        local: (Ipv4Addr::new(10, 0, 0, 2), 7001),
+        remote: (Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped(), 5000),
+        local: (Ipv4Addr::new(10, 0, 0, 2).to_ipv6_mapped(), 7001),
     };
 
     #[test]

@@ -47,7 +47,7 @@ impl<'a, H: Handler> Sink<'a, H> {
 
     /// A connection is there.
     pub fn opened(&mut self, id: ConnId, conn: &Conn) {
-        self.handler.opened(id, conn.port, conn.tuple.remote.0.into());
+        self.handler.opened(id, conn.port, conn.tuple.remote.0.to_canonical());
     }
 }
 
@@ -110,6 +110,10 @@ impl Stack {
         let taken = conn.hand_over(id, sink);
         conn.taken();
         let work = before - sink.budget;
+        if conn.owes_ack() {
+            self.pend(index);
+        }
+        let conn = &mut self.conns[index as usize];
         match taken {
             Taken::Closed => self.end(index, sink),
             Taken::Paused => {
@@ -127,9 +131,6 @@ impl Stack {
                 if conn.blocked && conn.sender.room() > 0 {
                     conn.blocked = false;
                     sink.handler.writable(id);
-                }
-                if conn.owes_ack() {
-                    self.pend(index);
                 }
             }
         }

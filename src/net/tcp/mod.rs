@@ -26,7 +26,7 @@ mod stack;
 mod table;
 mod timers;
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
 use super::frames::{FrameDriver, STATISTICS};
@@ -47,7 +47,7 @@ const PLACES_KEPT: usize = 16;
 #[derive(Clone, Debug)]
 pub struct TcpSetup {
     /// Where it listens, in order.
-    pub listen: Vec<SocketAddrV4>,
+    pub listen: Vec<SocketAddr>,
     /// Connections at once.
     pub connections_max: usize,
     /// Bytes received and not yet taken, for each connection: the window it offers.

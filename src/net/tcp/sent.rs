@@ -16,6 +16,8 @@ pub(super) struct Piece {
     pub from: u32,
     /// Behind its last number; a FIN counts as one.
     pub to: u32,
+    /// Its last number is of a FIN.
+    pub fin: bool,
     /// When it was sent last, in microseconds, from zero again after 71 minutes.
     sent_us: u32,
     /// The peer has it.
@@ -24,11 +26,18 @@ pub(super) struct Piece {
     lost: bool,
     /// It was sent more than once.
     again: bool,
+    /// Only its beginning was sent again: it is longer than a segment may be by now.
+    part: bool,
 }
 
 impl Piece {
     pub fn len(&self) -> u32 {
         self.to.wrapping_sub(self.from)
+    }
+
+    /// Without the FIN.
+    pub fn bytes(&self) -> u32 {
+        self.len() - u32::from(self.fin)
     }
 
     /// Whether it is on its way, as far as can be known.
@@ -109,11 +118,10 @@ impl Sent {
 
     /// A new piece leaves.
     #[inline]
-    pub fn push(&mut self, from: u32, to: u32, now_us: u64) {
-        let sent_us = now_us as u32;
+    pub fn push(&mut self, from: u32, to: u32, fin: bool, now_us: u64) {
         let at = self.len;
         self.len += 1;
-        *self.piece(at) = Piece { from, to, sent_us, arrived: false, lost: false, again: false };
+        *self.piece(at) = Piece { from, to, fin, sent_us: now_us as u32, ..Piece::default() };
     }
 
     /// Bytes on their way, as far as can be known.
@@ -140,7 +148,7 @@ impl Sent {
             let piece = *self.piece(0);
             if ahead(piece.to, una) > 0 {
                 if before(piece.from, una) {
-                    self.piece(0).from = una;
+                    self.begin_first_with(una);
                 }
                 break;
             }
@@ -160,6 +168,27 @@ impl Sent {
             told.rtt_us = None;
         }
         told
+    }
+
+    /// A part of the first arrived.
+    #[cold]
+    fn begin_first_with(&mut self, una: u32) {
+        let piece = self.piece(0);
+        piece.from = una;
+        // What follows the part that was sent again is as lost as that was.
+        if std::mem::take(&mut piece.part) {
+            piece.lost = true;
+            self.disturbed = true;
+        }
+    }
+
+    /// What is longer than this does not arrive.
+    pub fn lose_longer(&mut self, most: u32) {
+        for at in 0..self.len {
+            let piece = self.piece(at);
+            piece.lost |= !piece.arrived && piece.bytes() > most;
+            self.disturbed |= piece.lost;
+        }
     }
 
     /// The peer has what lies between these numbers (RFC 2018, 5).
@@ -259,26 +288,31 @@ impl Sent {
         self.latest = None;
     }
 
-    /// The first that counts as lost leaves again, if it is no longer than `room`.
-    pub fn take_lost(&mut self, room: u32, now_us: u64) -> Option<Piece> {
+    /// The first that counts as lost leaves again, as much of it as fits a segment of `most` bytes, if
+    /// that is no longer than `room`.
+    pub fn take_lost(&mut self, room: u32, most: u32, now_us: u64) -> Option<Piece> {
         if !self.disturbed {
             return None;
         }
         let at = (0..self.len).find(|at| self.pieces[(self.first + at) % PIECES_MAX].lost)?;
-        (self.piece(at).len() <= room).then(|| self.send_again(at, now_us))
+        (self.piece(at).len().min(most) <= room).then(|| self.send_again(at, most, now_us))
     }
 
     /// The last leaves again, to find out what became of it (RFC 8985, 7.3).
-    pub fn take_last(&mut self, now_us: u64) -> Option<Piece> {
+    pub fn take_last(&mut self, most: u32, now_us: u64) -> Option<Piece> {
         let at = self.len.checked_sub(1)?;
-        Some(self.send_again(at, now_us))
+        Some(self.send_again(at, most, now_us))
     }
 
-    fn send_again(&mut self, at: usize, now_us: u64) -> Piece {
+    fn send_again(&mut self, at: usize, most: u32, now_us: u64) -> Piece {
         let piece = self.piece(at);
         (piece.lost, piece.again) = (false, true);
         piece.sent_us = now_us as u32;
-        *piece
+        piece.part = piece.bytes() > most;
+        match piece.part {
+            true => Piece { to: piece.from.wrapping_add(most), fin: false, ..*piece },
+            false => *piece,
+        }
     }
 
     /// Whether anything counts as lost that was not sent again.
@@ -313,7 +347,7 @@ mod tests {
         let mut sent = Sent::new();
         sent.begin(0);
         for n in 0..10 {
-            sent.push(n * 100, n * 100 + 100, u64::from(n) * 1000);
+            sent.push(n * 100, n * 100 + 100, false, u64::from(n) * 1000);
         }
         sent
     }
@@ -328,7 +362,7 @@ mod tests {
         // 0, 100 and 200 left before 300, and have waited long enough.
         assert_eq!(sent.find_lost(window, 13_000), (true, None));
         let lost: Vec<u32> =
-            std::iter::from_fn(|| sent.take_lost(u32::MAX, 13_000)).map(|p| p.from).collect();
+            std::iter::from_fn(|| sent.take_lost(u32::MAX, 100, 13_000)).map(|p| p.from).collect();
         assert_eq!(lost, [0, 100, 200]);
         assert_eq!(sent.in_flight(), 900, "sent again, and on its way");
     }
@@ -337,8 +371,8 @@ mod tests {
     fn rfc_8985_6_2_what_left_at_nearly_the_same_time_is_given_time() {
         let mut sent = Sent::new();
         sent.begin(0);
-        sent.push(0, 100, 0);
-        sent.push(100, 200, 0);
+        sent.push(0, 100, false, 0);
+        sent.push(100, 200, false, 0);
         sent.selected(100, 200, LEAST, 1000);
         assert_eq!(sent.find_lost(250, 1000), (false, Some(250)));
         assert_eq!(sent.find_lost(250, 1250), (true, None));
@@ -348,7 +382,7 @@ mod tests {
     fn rfc_8985_6_2_an_answer_too_fast_to_be_of_the_second_sending_says_nothing_of_it() {
         let mut sent = ten();
         sent.lose_first();
-        sent.take_lost(u32::MAX, 20_000).unwrap();
+        sent.take_lost(u32::MAX, 100, 20_000).unwrap();
         let told = sent.acknowledged(100, LEAST, 20_100);
         assert_eq!((told.arrived, told.rtt_us), (100, None), "Karn");
         assert_eq!(sent.find_lost(0, 20_100), (false, None));
@@ -373,7 +407,7 @@ mod tests {
         sent.lose_all();
         assert_eq!(sent.in_flight(), 0);
         let again: Vec<u32> =
-            std::iter::from_fn(|| sent.take_lost(u32::MAX, 50_000)).map(|p| p.from).collect();
+            std::iter::from_fn(|| sent.take_lost(u32::MAX, 100, 50_000)).map(|p| p.from).collect();
         assert_eq!(again.len(), 10);
     }
 
@@ -383,7 +417,7 @@ mod tests {
         let told = sent.acknowledged(150, LEAST, 12_000);
         assert_eq!((told.arrived, sent.in_flight()), (100, 850));
         sent.lose_first();
-        let piece = sent.take_lost(u32::MAX, 13_000).unwrap();
+        let piece = sent.take_lost(u32::MAX, 100, 13_000).unwrap();
         assert_eq!((piece.from, piece.to), (150, 200));
     }
 
@@ -394,12 +428,29 @@ mod tests {
         sent.begin(begin);
         for n in 0..3 {
             let from = begin.wrapping_add(n * 100);
-            sent.push(from, from.wrapping_add(100), u64::from(n));
+            sent.push(from, from.wrapping_add(100), false, u64::from(n));
         }
         assert_eq!(sent.in_flight(), 300);
         sent.selected(begin.wrapping_add(200), begin.wrapping_add(300), LEAST, 5_000);
         assert!(sent.find_lost(0, 5_000).0);
         assert_eq!(sent.acknowledged(begin.wrapping_add(300), LEAST, 6_000).arrived, 200);
         assert!(sent.is_empty());
+    }
+
+    #[test]
+    fn rfc_1191_6_3_what_is_too_long_leaves_again_part_by_part() {
+        let mut sent = Sent::new();
+        sent.begin(0);
+        sent.push(0, 1001, true, 0);
+        sent.push(1001, 1041, false, 0);
+        sent.lose_longer(400);
+        let mut parts = vec![];
+        while let Some(part) = sent.take_lost(u32::MAX, 400, 1_000) {
+            assert_eq!(sent.take_lost(u32::MAX, 400, 1_000).map(|_| ()), None, "one at a time");
+            parts.push((part.from, part.bytes(), part.fin));
+            sent.acknowledged(part.to, LEAST, 2_000);
+        }
+        assert_eq!(parts, [(0, 400, false), (400, 400, false), (800, 200, true)]);
+        assert_eq!(sent.in_flight(), 40, "what is short enough was not lost");
     }
 }

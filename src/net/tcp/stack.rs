@@ -1,12 +1,13 @@
 //! The connections, and the way of a frame to one of them.
 
 use std::collections::VecDeque;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 use super::super::frames::{BURST, Capabilities, FrameDriver};
+use super::super::packet::icmp::{self, TooBig};
 use super::super::packet::write::{BARE_BYTES_MAX, Bare, bare};
 use super::super::packet::{
-    Dropped, LINK_BYTES_MAX, Link, Options, SCALE_MAX, Segment, flags, host, parse,
+    Dropped, End, LINK_BYTES_MAX, Link, SCALE_MAX, Segment, end_of, flags, host, parse,
 };
 use super::super::{Close, ConnId, Handler, STACK_COUNTERS};
 use super::conn::{Agreed, Arrival, Conn, Phase, Sizes, State};
@@ -37,7 +38,7 @@ macro_rules! counts {
 counts! {
     refused, foreign, malformed, fragments, checksums, syns, admitted, unknown,
     resets_in, resets_ignored, resets_out, replies_lost,
-    sent_again, probes, needless, timeouts, closed_windows, challenges,
+    sent_again, probes, needless, timeouts, closed_windows, challenges, too_long,
 }
 
 impl Counts {
@@ -99,7 +100,7 @@ impl HostReplies {
 
 pub(super) struct Stack {
     pub(super) conns: Vec<Conn>,
-    pub(super) listen: Vec<SocketAddrV4>,
+    pub(super) listen: Vec<End>,
     pub(super) table: Table,
     pub(super) free: Vec<u32>,
     /// In TIME-WAIT, oldest first, with the generation they had.
@@ -129,14 +130,14 @@ pub(super) struct Stack {
 
 impl Stack {
     pub fn new(
-        listen: &[SocketAddrV4],
+        listen: &[SocketAddr],
         connections_max: usize,
         sizes: Sizes,
         capabilities: Capabilities,
     ) -> Stack {
         Stack {
             conns: (0..connections_max).map(|_| Conn::new(&sizes)).collect(),
-            listen: listen.to_vec(),
+            listen: listen.iter().copied().map(end_of).collect(),
             table: Table::new(connections_max),
             free: (0..connections_max as u32).rev().collect(),
             time_wait: VecDeque::with_capacity(connections_max),
@@ -220,7 +221,7 @@ impl Stack {
     pub fn receive<H: Handler>(&mut self, frame: &mut [u8], sink: &mut Sink<'_, H>) {
         let segment = match parse(frame) {
             Ok(segment) => segment,
-            Err(Dropped::Foreign) => return self.answer_as_host(frame),
+            Err(Dropped::Foreign) => return self.no_segment(frame),
             Err(Dropped::Fragment) => return self.counts.fragments += 1,
             Err(_) => return self.counts.malformed += 1,
         };
@@ -232,20 +233,36 @@ impl Stack {
             return;
         }
         let link = Link::answering(&frame[..segment.ip]);
-        match self.table.find(&segment.tuple) {
+        let is = |index: u32| self.conns[index as usize].tuple == segment.tuple;
+        match self.table.find(&segment.tuple, is) {
             Some(index) => self.known(index, &segment, link, frame, sink),
             None => self.stranger(&segment, link, frame, sink),
         }
     }
 
-    /// What is no segment, where this is all of the host there is.
+    /// What a router says of a segment; what is asked of a host, where this is all of it there is.
     #[cold]
-    fn answer_as_host(&mut self, frame: &mut [u8]) {
-        let ours = |address| self.listen.iter().any(|listen| *listen.ip() == address);
+    fn no_segment(&mut self, frame: &mut [u8]) {
+        if let Some(told) = icmp::too_big(frame) {
+            return self.narrow(&told);
+        }
+        let ours = |address| self.listen.iter().any(|listen| listen.0 == address);
         let mac = self.capabilities.answers_as;
         match mac.and_then(|mac| host::answer(frame, mac, ours)) {
             Some(length) => {
                 self.counts.replies_lost += u64::from(!self.host.keep(&frame[..length]))
+            }
+            None => self.counts.foreign += 1,
+        }
+    }
+
+    fn narrow(&mut self, told: &TooBig) {
+        let is = |index: u32| self.conns[index as usize].tuple == told.tuple;
+        let found = self.table.find(&told.tuple, is);
+        match found.filter(|index| self.conns[*index as usize].narrow(told)) {
+            Some(index) => {
+                self.counts.too_long += 1;
+                self.pend(index);
             }
             None => self.counts.foreign += 1,
         }
@@ -305,12 +322,10 @@ impl Stack {
     }
 
     /// A connection begins with the segment that acknowledges its SYN-ACK.
-    #[expect(clippy::too_many_arguments, reason = "all that admission knows of it")]
     pub(super) fn begin<H: Handler>(
         &mut self,
         index: u32,
         segment: &Segment,
-        options: &Options,
         agreed: &Agreed,
         link: Link,
         port: usize,
@@ -319,7 +334,7 @@ impl Stack {
         let now_us = self.now_us();
         let conn = &mut self.conns[index as usize];
         (conn.tuple, conn.link, conn.port) = (segment.tuple, link, port);
-        conn.open(segment, options, agreed, &self.sizes, now_us);
+        conn.open(segment, agreed, &self.sizes, now_us);
         sink.opened(ConnId { index, generation: conn.generation }, conn);
     }
 
@@ -485,7 +500,7 @@ impl Stack {
         conn.phase = Phase::Free;
         conn.generation = conn.generation.wrapping_add(1);
         let tuple = conn.tuple;
-        self.table.remove(&tuple);
+        self.table.remove(&tuple, index);
         self.timers.set(index, None);
         self.free.push(index);
     }

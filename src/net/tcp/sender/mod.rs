@@ -12,6 +12,7 @@ use super::super::Look;
 use super::congestion::Congestion;
 use super::rtt::Rtt;
 use super::sent::Sent;
+use super::sequence::before;
 
 /// What a peer may hold back an acknowledgment for, as far as is known at first.
 const HOLD_MIN_US: u32 = 1_000;
@@ -175,6 +176,21 @@ impl Sender {
     pub fn set_window(&mut self, said: Said) {
         (self.window, self.window_seq, self.window_ack) = (said.window, said.seq, said.ack);
         self.window_max = said.window;
+    }
+
+    /// Segments longer than this do not arrive (RFC 1191, 6.3): those on their way leave again, in
+    /// shorter ones. Nothing is said of how much the way carries.
+    pub fn narrow(&mut self, mss: u32) {
+        self.mss = mss;
+        self.congestion.narrow(mss);
+        self.sent.lose_longer(mss);
+        self.recovers.get_or_insert(self.nxt);
+        self.first_again = true;
+    }
+
+    /// Whether a number is of something on its way.
+    pub fn is_on_its_way(&self, seq: u32) -> bool {
+        !before(seq, self.una) && before(seq, self.nxt)
     }
 
     /// SND.NXT.

@@ -1,6 +1,6 @@
 //! What leaves next: first what was lost, then what waits (RFC 9293, 3.8; RFC 6675, 5).
 
-use super::super::sequence::{ahead, before};
+use super::super::sequence::ahead;
 use super::{Outgoing, Sender};
 
 impl Sender {
@@ -49,7 +49,7 @@ impl Sender {
         (self.since_us, self.blocked, self.window_probe_due) = (now_us, false, false);
         let (seq, fin) = (self.nxt, fin && length == bytes);
         self.nxt = seq.wrapping_add(length + u32::from(fin));
-        self.sent.push(seq, self.nxt, now_us);
+        self.sent.push(seq, self.nxt, fin, now_us);
         Some(Outgoing { seq, length, fin, push: length == bytes })
     }
 
@@ -87,19 +87,17 @@ impl Sender {
             }
             self.probe_due = false;
             self.again.probes += 1;
-            self.sent.take_last(now_us)?
+            self.sent.take_last(self.mss, now_us)?
         } else {
             let room = self.congestion.window().saturating_sub(self.sent.in_flight());
             let room = if self.first_again { u32::MAX } else { room };
-            let piece = self.sent.take_lost(room, now_us)?;
+            let piece = self.sent.take_lost(room, self.mss, now_us)?;
             self.first_again = false;
             piece
         };
         self.since_us = now_us;
         self.again.segments += 1;
         self.segments_again = self.segments_again.saturating_add(1);
-        let fin = before(self.end, piece.to);
-        let length = piece.len() - u32::from(fin);
-        Some(Outgoing { seq: piece.from, length, fin, push: true })
+        Some(Outgoing { seq: piece.from, length: piece.bytes(), fin: piece.fin, push: true })
     }
 }

@@ -18,6 +18,8 @@ enum Step {
     /// The nth is lost.
     Lose(u8),
     Wait(u32),
+    /// Longer ones do not arrive any more, and a router says so.
+    Narrow(u32),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -27,6 +29,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (any::<u8>(), any::<bool>()).prop_map(|(n, tell)| Step::Arrive(n, tell)),
         any::<u8>().prop_map(Step::Lose),
         (1u32..40_000).prop_map(Step::Wait),
+        (20u32..MSS).prop_map(Step::Narrow),
     ];
     prop::collection::vec(step, 1..120)
 }
@@ -88,7 +91,7 @@ fn send(sender: &mut Sender, peer: &mut Peer, now_us: u64, most: usize) -> usize
             let number = piece.seq.wrapping_add(n as u32);
             assert_eq!(*byte, byte_at(Peer::place(number)), "the byte of this number");
         }
-        assert!(piece.length <= MSS);
+        assert!(piece.length <= sender.mss);
         let behind = piece.length + u32::from(piece.fin);
         peer.wire.push((piece.seq, piece.seq.wrapping_add(behind)));
         count += 1;
@@ -131,6 +134,10 @@ proptest! {
                 }
                 Step::Lose(n) if !peer.wire.is_empty() => {
                     peer.wire.remove(usize::from(n) % peer.wire.len());
+                }
+                Step::Narrow(mss) if mss < sender.mss => {
+                    peer.wire.retain(|(from, to)| to.wrapping_sub(*from) <= mss);
+                    sender.narrow(mss);
                 }
                 Step::Wait(us) => {
                     now_us += u64::from(us);
