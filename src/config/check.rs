@@ -1,6 +1,7 @@
 //! What one key cannot say about itself.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -164,8 +165,10 @@ fn check_frames(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErro
         TransportKind::AfXdp => "af_xdp",
         TransportKind::Dpdk => "dpdk",
     };
-    let vague = |address: std::net::IpAddr| {
-        address.is_unspecified() || address.is_multicast() || address.to_canonical() != address
+    let vague = |address: IpAddr| {
+        let of_the_link = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+        let mapped = address.to_canonical() != address;
+        address.is_unspecified() || address.is_multicast() || of_the_link || mapped
     };
     if let Some(port) = config.ports.iter().find(|port| vague(port.listen.get_ref().ip())) {
         let what = format!(

@@ -1,7 +1,7 @@
 //! Wrong passwords from one address are checked only so fast: a check costs a hash, and guessing
 //! should cost time.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::order::{NANOS_PER_SEC, UnixNanos};
 
@@ -13,7 +13,8 @@ const EVERY_NS: u64 = NANOS_PER_SEC;
 const ADDRESSES_MAX: usize = 256;
 
 struct Source {
-    address: IpAddr,
+    /// An address of IPv4, or the network of one of IPv6: who has one address there has them all.
+    of: IpAddr,
     /// When all of its tries are back.
     whole_ns: UnixNanos,
 }
@@ -30,7 +31,8 @@ impl Throttle {
 
     /// Whether a login from an address is looked at.
     pub fn admits(&self, address: IpAddr, now_ns: UnixNanos) -> bool {
-        let source = self.sources.iter().find(|source| source.address == address);
+        let of = source_of(address);
+        let source = self.sources.iter().find(|source| source.of == of);
         source.is_none_or(|source| {
             source.whole_ns.saturating_sub(now_ns) + EVERY_NS <= BURST * EVERY_NS
         })
@@ -44,10 +46,11 @@ impl Throttle {
     }
 
     fn find(&mut self, address: IpAddr, now_ns: UnixNanos) -> usize {
-        if let Some(at) = self.sources.iter().position(|source| source.address == address) {
+        let of = source_of(address);
+        if let Some(at) = self.sources.iter().position(|source| source.of == of) {
             return at;
         }
-        let fresh = Source { address, whole_ns: now_ns };
+        let fresh = Source { of, whole_ns: now_ns };
         if self.sources.len() < ADDRESSES_MAX {
             self.sources.push(fresh);
             return self.sources.len() - 1;
@@ -56,6 +59,16 @@ impl Throttle {
         let at = least.map_or(0, |(at, _)| at);
         self.sources[at] = fresh;
         at
+    }
+}
+
+/// Whom an address stands for: itself, or all of its network's 64 bits (RFC 4291, 2.5.4).
+fn source_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+        address => address,
     }
 }
 
@@ -91,5 +104,17 @@ mod tests {
             throttle.failed(IpAddr::V4(Ipv4Addr::from(n)), NANOS_PER_SEC);
         }
         assert_eq!(throttle.sources.len(), ADDRESSES_MAX);
+    }
+
+    #[test]
+    fn all_addresses_of_a_network_of_ipv6_are_one() {
+        let mut throttle = Throttle::new();
+        let at = |text: &str| text.parse::<IpAddr>().unwrap();
+        (0..BURST).for_each(|n| throttle.failed(at(&format!("2001:db8:0:1::{n}")), NANOS_PER_SEC));
+        assert!(!throttle.admits(at("2001:db8:0:1:ffff::1"), NANOS_PER_SEC));
+        assert!(throttle.admits(at("2001:db8:0:2::1"), NANOS_PER_SEC));
+        (0..BURST).for_each(|_| throttle.failed(at("::ffff:10.0.0.1"), NANOS_PER_SEC));
+        assert!(!throttle.admits(at("10.0.0.1"), NANOS_PER_SEC), "mapped, and the same");
+        assert!(throttle.admits(at("10.0.0.2"), NANOS_PER_SEC));
     }
 }

@@ -40,6 +40,19 @@ fn it_answers_arp_and_ping_and_refuses_ports_that_nobody_listens_on() {
     venue.wait_for("device statistics", |venue| venue.counter("device.rx_good_packets") >= 3);
 }
 
+/// The same by IPv6: neighbour discovery, ping, and a session.
+#[test]
+fn it_is_a_host_of_ipv6_too() {
+    let carrier = Carrier::Dpdk("net_af_packet");
+    let text = config_text("", "").replace("127.0.0.1:", "[fd09::3]:");
+    let Some(venue) = Venue::on(&carrier, &text, 1, "") else { return };
+    assert!(on_client(&venue, &["ping", "-6", "-c", "2", "-i", "0.2", "-W", "5", "fd09::3"]));
+    assert!(!on_client(&venue, &["ping", "-6", "-c", "1", "-W", "1", "fd09::4"]));
+    let mut alice = venue.client("ALICE", 0);
+    alice.send(&buy(1, 1, "90.00").encode()).unwrap();
+    assert!(matches!(answer(&mut alice), Answer::Accepted { .. }));
+}
+
 #[test]
 fn sessions_go_on_when_the_device_is_reset() {
     let Some(venue) = start() else { return };

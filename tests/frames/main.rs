@@ -5,6 +5,7 @@
 mod common;
 
 mod faults;
+mod ipv6;
 mod link;
 mod privileges;
 mod queues;

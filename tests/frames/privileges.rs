@@ -125,12 +125,14 @@ fn a_wrong_set_up_is_refused_in_one_line_with_the_remedy() {
     let cases: &[(&str, &str, &str, &str)] = &[
         ("interface = \"vsrv\"", "interface = \"eth7\"", "", "there are lo, vsrv"),
         ("queues = [0]", "queues = [3]", "", "1 receive queues, numbered from 0, and no 3"),
-        ("10.9.0.1:", "10.9.0.9:", "", "it has 10.9.0.1"),
+        ("10.9.0.1:", "10.9.0.9:", "", "it has 10.9.0.1, fd09::1"),
+        ("10.9.0.1:", "[fd09::9]:", "", "it has 10.9.0.1, fd09::1"),
         ("", "", "mode = \"zero_copy\"", "mode = \"auto\" takes the best there is"),
         ("[gateway]", "[gateway]\nuser = \"no-such\"", "", "useradd --system no-such"),
         ("[gateway]", "[gateway]\nuser = \"root\"", "", "name one that has none"),
         ("queues = [0]", "queues = []", "", "such as [0]"),
-        ("10.9.0.1:", "[::1]:", "", "IPv4 addresses only"),
+        ("10.9.0.1:", "[::]:", "", "name it, such as 10.9.0.1:7001 or [fd09::1]:7001"),
+        ("10.9.0.1:", "[fe80::1]:", "", "name it, such as 10.9.0.1:7001 or [fd09::1]:7001"),
     ];
     for (from, to, more, says) in cases {
         let scratch = open_place();

@@ -14,6 +14,7 @@ pub(super) struct Interface {
     pub mtu: usize,
     /// Receive queues.
     pub queues: u32,
+    /// But for those of the link alone (RFC 4291, 2.5.6), which name nobody without the interface.
     pub addresses: Vec<IpAddr>,
 }
 
@@ -63,6 +64,7 @@ impl Interface {
         let asked = ask(&socket, SIOCETHTOOL, &mut request);
         let queues = if asked.is_ok() { channels.combined + channels.receive } else { 1 };
         let addresses = all()?.into_iter().filter(|(of, _)| of == name).filter_map(|(_, a)| a);
+        let addresses = addresses.filter(|address| !is_of_the_link(address));
         Ok(Some(Interface { index, mtu, queues: queues.max(1), addresses: addresses.collect() }))
     }
 
@@ -104,6 +106,10 @@ fn all() -> io::Result<Vec<(String, Option<IpAddr>)>> {
     // SAFETY: the list came from getifaddrs and is freed once.
     unsafe { libc::freeifaddrs(first) };
     Ok(found)
+}
+
+fn is_of_the_link(address: &IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 fn address(entry: &libc::ifaddrs) -> Option<IpAddr> {

@@ -171,3 +171,112 @@ fn advertise(frame: &mut [u8], packet: &Packet, mac: [u8; 6], target: Ipv6Addr) 
     frame[at..at + 8].copy_from_slice(&[ADVERTISEMENT, 0, 0, 0, flags, 0, 0, 0]);
     end
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::mapped;
+    use super::*;
+
+    const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+    const ASKER: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+    fn ours(address: Ipv6Addr) -> bool {
+        ["fd09::1", "10.9.0.1"].iter().any(|one| mapped(one.parse().unwrap()) == address)
+    }
+
+    fn ip6(text: &str) -> [u8; 16] {
+        text.parse::<Ipv6Addr>().unwrap().octets()
+    }
+
+    /// An ICMPv6 message between two addresses, from a host that the frame names.
+    fn icmpv6(mac: [u8; 6], from: &str, to: &str, hops: u8, message: &[u8]) -> Vec<u8> {
+        let mut frame = [&mac[..], &ASKER, &[0x86, 0xdd, 0x60, 0, 0, 0]].concat();
+        frame.extend((message.len() as u16).to_be_bytes());
+        frame.extend([PROTOCOL_ICMPV6, hops]);
+        frame.extend([ip6(from), ip6(to)].concat());
+        frame.extend(message);
+        let right = !carried_sum(&frame[22..54], PROTOCOL_ICMPV6, &frame[54..]);
+        frame[56..58].copy_from_slice(&right.to_be_bytes());
+        frame
+    }
+
+    fn solicitation(from: &str, target: &str, option: bool) -> Vec<u8> {
+        let mut message = [&[135, 0, 0, 0, 0, 0, 0, 0], &ip6(target)[..]].concat();
+        if option {
+            message.extend([1, 1, 2, 0, 0, 0, 0, 2]);
+        }
+        icmpv6([0x33, 0x33, 0xff, 0, 0, 1], from, "ff02::1:ff00:1", 255, &message)
+    }
+
+    fn answered(mut frame: Vec<u8>) -> Option<Vec<u8>> {
+        let length = answer(&mut frame, MAC, ours)?;
+        frame.truncate(length);
+        let right = carried_sum(&frame[22..54], PROTOCOL_ICMPV6, &frame[54..]) == 0xffff;
+        assert!(right || frame[13] != 0xdd, "with a right checksum");
+        Some(frame)
+    }
+
+    #[test]
+    fn rfc_4861_7_2_4_who_asks_for_an_address_of_ours_is_told_where_it_is() {
+        let got = answered(solicitation("fd09::2", "fd09::1", true)).unwrap();
+        assert_eq!((&got[..6], &got[6..12]), (&ASKER[..], &MAC[..]));
+        assert_eq!((got[21], &got[22..54]), (255, &[ip6("fd09::1"), ip6("fd09::2")].concat()[..]));
+        assert_eq!(got[54..56], [136, 0]);
+        assert_eq!(got[58..62], [0x60, 0, 0, 0], "solicited, to override");
+        assert_eq!(got[62..], [&ip6("fd09::1")[..], &[2, 1], &MAC].concat());
+        let short = answered(solicitation("fd09::2", "fd09::1", false)).unwrap();
+        assert_eq!(short[18..20], [0, 24], "where the option does not fit it is left out");
+    }
+
+    #[test]
+    fn rfc_4862_5_4_4_who_wants_an_address_of_ours_hears_that_it_is_taken() {
+        let got = answered(solicitation("::", "fd09::1", false)).unwrap();
+        assert_eq!((&got[..6], &got[38..54]), (&ALL_NODES_MAC[..], &ip6("ff02::1")[..]));
+        assert_eq!(got[58], 0x20, "not solicited");
+    }
+
+    #[test]
+    fn rfc_4861_7_1_1_what_came_over_a_router_or_is_not_ours_or_not_whole_is_not_answered() {
+        assert_eq!(answered(solicitation("fd09::2", "fd09::3", true)), None);
+        let mut forwarded = solicitation("fd09::2", "fd09::1", true);
+        forwarded[21] = 254;
+        assert_eq!(answered(forwarded), None);
+        let mut bent = solicitation("fd09::2", "fd09::1", true);
+        bent[57] ^= 1;
+        assert_eq!(answered(bent), None);
+        let cut = icmpv6(MAC, "fd09::2", "fd09::1", 255, &[135, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(answered(cut), None);
+    }
+
+    #[test]
+    fn rfc_4443_4_2_an_echo_comes_back_as_it_went() {
+        let request = [128, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7];
+        let got = answered(icmpv6(MAC, "fd09::2", "fd09::1", 3, &request)).unwrap();
+        assert_eq!((&got[..6], got[21]), (&ASKER[..], TIME_TO_LIVE));
+        assert_eq!(got[22..54], [ip6("fd09::1"), ip6("fd09::2")].concat());
+        assert_eq!((got[54], &got[58..]), (129, &request[4..]));
+        let other = icmpv6(ASKER, "fd09::2", "fd09::1", 3, &request);
+        assert_eq!(answered(other), None, "a frame for somebody else");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_answered_or_not(
+            mut frame in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..120),
+            kind in 0usize..4,
+        ) {
+            let kinds = [[8, 0], [8, 6], [0x86, 0xdd], [0x81, 0]];
+            if frame.len() > 60 {
+                frame[12..14].copy_from_slice(&kinds[kind]);
+                frame[14] = if kind == 0 { 0x45 } else { 0x60 };
+                frame[20] = PROTOCOL_ICMPV6;
+                frame[23] = PROTOCOL_ICMP;
+            }
+            let length = frame.len();
+            let _ = super::super::icmp::too_big(&frame);
+            if let Some(answered) = answer(&mut frame, MAC, |_| true) {
+                proptest::prop_assert!(answered <= length);
+            }
+        }
+    }
+}
