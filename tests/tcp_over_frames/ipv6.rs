@@ -51,7 +51,7 @@ fn what_is_lost_comes_again() {
     let frame = peer.frame(ACK, &record(1));
     let una = peer.ack;
     assert_eq!(payload(&stage.ask(&mut peer, &frame)), record(1));
-    let again = stage.pass(&mut peer, 100);
+    let again = stage.pass(&mut peer, 200);
     assert_eq!((again[0].segment.seq, again[0].payload()), (una, &record(1)[..]));
 }
 

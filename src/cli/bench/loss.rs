@@ -18,6 +18,10 @@ pub struct Arguments {
     /// Frames to the client of which so many of a million are lost.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(0..=200_000))]
     loss_ppm: u32,
+    /// Orders that leave 30 us apart, each answered by a segment of its own; and answers lost at once,
+    /// where one is. What is measured is the last order.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    burst: u32,
     /// Runs of each kind, in turn.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
     runs: u32,
@@ -40,7 +44,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
         [first, second, ..] => [first, second],
         _ => return Err("two cores are needed, one for each side".into()),
     };
-    let plan = Plan { round_trips: arguments.round_trips, idle: 0, cores };
+    let Arguments { round_trips, burst: together, .. } = *arguments;
+    let plan = Plan { round_trips, idle: 0, together, cores };
     let row = |name, carrier, hastened| Row { name, carrier, hastened, times_ns: histogram() };
     let mut rows = [
         row("kernel, as it comes", Carrier::Kernel, false),
@@ -68,15 +73,20 @@ fn measure(
     if row.hastened {
         playground.hasten()?;
     }
-    let _spoilt = playground.client.run(|| spoil("vcli", loss_ppm))??;
+    let _spoilt = playground.client.run(|| spoil("vcli", loss_ppm, plan.together))??;
     Ok(orders::measure(plan, &Place::Veth(&playground), &row.carrier)?.times_ns)
 }
 
 fn print(arguments: &Arguments, rows: &[Row]) {
-    let Arguments { loss_ppm, runs, round_trips } = arguments;
+    let Arguments { loss_ppm, burst, runs, round_trips } = arguments;
     println!(
-        "order to Accepted on veth, {loss_ppm} of a million answers lost, {runs} runs of \
-         {round_trips} in turn"
+        "order to Accepted on veth, {loss_ppm} of a million answers lost{}, {runs} runs of \
+         {round_trips} in turn",
+        if *burst == 1 {
+            String::new()
+        } else {
+            format!(" with those behind them, {burst} in all")
+        }
     );
     println!("  {:<24}{:>10}{:>10}{:>10}{:>10}", "us", "p50", "p99", "p99.9", "slowest");
     for row in rows {
@@ -86,10 +96,10 @@ fn print(arguments: &Arguments, rows: &[Row]) {
         }
         println!();
     }
-    // Of those whose answer was lost the slowest hundredth is as much less of all.
-    let lost = f64::from(*loss_ppm) / 1e6;
+    // Of those that lost an answer the slowest hundredth is as much less of all.
+    let lost = 1.0 - (1.0 - f64::from(*loss_ppm) / 1e6).powi(*burst as i32);
     if lost > 0.0 {
-        println!("  answers that were lost, p50 and p99 of them:");
+        println!("  where an answer was lost, p50 and p99 of these:");
         for row in rows {
             let at = |quantile: f64| {
                 let of_all = 1.0 - lost * (1.0 - quantile);

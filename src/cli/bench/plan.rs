@@ -6,6 +6,8 @@ use hdrhistogram::Histogram;
 pub(super) struct Plan {
     pub round_trips: u32,
     pub idle: u32,
+    /// Orders that leave a moment apart before any answer is waited for.
+    pub together: u32,
     pub cores: [usize; 2],
 }
 

@@ -91,7 +91,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
 }
 
 fn measure(arguments: &Arguments, cores: [usize; 2]) -> Outcome {
-    let plan = Plan { round_trips: arguments.round_trips, idle: arguments.idle, cores };
+    let plan =
+        Plan { round_trips: arguments.round_trips, idle: arguments.idle, together: 1, cores };
     let mut curves = vec![];
     let wanted = |which| arguments.transport == which || arguments.transport == Which::All;
     if wanted(Which::Kernel) {

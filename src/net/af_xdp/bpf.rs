@@ -11,6 +11,7 @@ const PROG_LOAD: i64 = 5;
 #[cfg(test)]
 const PROG_TEST_RUN: i64 = 10;
 const LINK_CREATE: i64 = 28;
+const MAP_TYPE_ARRAY: u32 = 2;
 const MAP_TYPE_XSKMAP: u32 = 17;
 const PROG_TYPE_XDP: u32 = 6;
 const ATTACH_TYPE_XDP: u32 = 37;
@@ -44,25 +45,40 @@ fn owned(fd: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
+/// A map of so many entries, with keys and values of 32 bits.
+fn map(map_type: u32, max_entries: u32) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Attributes {
+        map_type: u32,
+        key_size: u32,
+        value_size: u32,
+        max_entries: u32,
+    }
+    let mut attributes = Attributes { map_type, key_size: 4, value_size: 4, max_entries };
+    bpf(MAP_CREATE, &mut attributes).map(owned)
+}
+
+/// One word that programs share and remember (`BPF_MAP_TYPE_ARRAY`).
+pub(super) struct Word(OwnedFd);
+
+impl Word {
+    pub fn new() -> io::Result<Word> {
+        map(MAP_TYPE_ARRAY, 1).map(Word)
+    }
+}
+
+impl AsRawFd for Word {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
 /// A map from queue to AF_XDP socket (`BPF_MAP_TYPE_XSKMAP`).
 pub(super) struct SocketMap(OwnedFd);
 
 impl SocketMap {
     pub fn new(queues: u32) -> io::Result<SocketMap> {
-        #[repr(C)]
-        struct Attributes {
-            map_type: u32,
-            key_size: u32,
-            value_size: u32,
-            max_entries: u32,
-        }
-        let mut attributes = Attributes {
-            map_type: MAP_TYPE_XSKMAP,
-            key_size: 4,
-            value_size: 4,
-            max_entries: queues,
-        };
-        bpf(MAP_CREATE, &mut attributes).map(|fd| SocketMap(owned(fd)))
+        map(MAP_TYPE_XSKMAP, queues).map(SocketMap)
     }
 
     /// Has frames of a queue go to a socket.

@@ -9,9 +9,9 @@ use super::RTT;
 #[test]
 fn rfc_9293_3_10_7_4_what_comes_after_this_side_closed_is_acknowledged_and_dropped() {
     let mut stage = Stage::new(4);
-    stage.server.echo.poison = Some(66);
+    stage.server.echo.poison = Some(200);
     let mut peer = stage.connect_as(Peer::modern(1000));
-    let poison = peer.frame(ACK, &record(66));
+    let poison = peer.frame(ACK, &record(200));
     stage.ask(&mut peer, &poison);
     assert_eq!(stage.server.echo.closed, 1);
     let late = peer.frame(ACK, &record(1));
@@ -51,10 +51,10 @@ fn rfc_9293_3_10_7_4_nothing_comes_behind_a_fin() {
 #[test]
 fn rfc_9293_3_6_a_lost_fin_is_sent_again() {
     let mut stage = Stage::new(4);
-    stage.server.echo.poison = Some(66);
+    stage.server.echo.poison = Some(200);
     let mut peer = stage.connect_as(Peer::modern(1000));
     stage.warm_up(&mut peer);
-    let poison = peer.frame(ACK, &record(66));
+    let poison = peer.frame(ACK, &record(200));
     let fin = stage.ask(&mut peer, &poison);
     assert!(fin.iter().any(|got| got.segment.has(FIN)));
     let (_, again) = stage.wait(&mut peer, RTT, 100 * MS);
@@ -67,9 +67,9 @@ fn rfc_9293_3_6_a_lost_fin_is_sent_again() {
 #[test]
 fn rfc_9293_3_6_both_may_close_at_once() {
     let mut stage = Stage::new(4);
-    stage.server.echo.poison = Some(66);
+    stage.server.echo.poison = Some(200);
     let mut peer = stage.connect_as(Peer::modern(1000));
-    let poison = peer.frame(ACK, &record(66));
+    let poison = peer.frame(ACK, &record(200));
     let una = peer.ack;
     stage.ask(&mut peer, &poison);
     // Its FIN leaves before it has seen the server's.
@@ -89,9 +89,9 @@ fn rfc_9293_3_6_both_may_close_at_once() {
 #[test]
 fn rfc_9293_3_10_7_4_a_fin_that_comes_again_is_acknowledged_and_waited_on() {
     let mut stage = Stage::new(4);
-    stage.server.echo.poison = Some(66);
+    stage.server.echo.poison = Some(200);
     let mut peer = stage.connect_as(Peer::modern(1000));
-    let poison = peer.frame(ACK, &record(66));
+    let poison = peer.frame(ACK, &record(200));
     stage.ask(&mut peer, &poison);
     let fin = peer.frame(ACK | FIN, b"");
     stage.ask(&mut peer, &fin);

@@ -60,24 +60,66 @@ fn rfc_8985_7_a_burst_lost_to_its_end_comes_back_by_its_last() {
 }
 
 #[test]
-fn rfc_8985_7_4_a_peer_that_acknowledges_late_is_sent_one_probe() {
+fn rfc_8985_7_4_a_peer_that_was_slow_once_is_not_waited_for_after_it_was_not() {
     let mut stage = Stage::new(4);
     let mut peer = stage.connect_as(Peer::modern(1000));
     stage.warm_up(&mut peer);
+    let lost = |stage: &mut Stage, peer: &mut Peer| {
+        stage.answers(peer, 1);
+        let (waited_ns, again) = stage.wait(peer, RTT, 500 * MS);
+        assert_eq!(again.len(), 1);
+        (waited_ns, range(&again[0]))
+    };
+    let (_, late) = lost(&mut stage, &mut peer);
+    let ack = peer.ack;
+    stage.tell(&mut peer, ack, &[late]);
+    stage.warm_up(&mut peer);
+    let (waited_ns, _) = lost(&mut stage, &mut peer);
+    assert!(waited_ns <= 3 * RTT + 2 * MS, "{waited_ns}");
+}
+
+#[test]
+fn rfc_8985_7_4_a_peer_that_was_slow_on_its_way_is_waited_for_a_little_longer() {
+    let mut stage = Stage::new(4);
+    let mut peer = stage.connect_as(Peer::modern(1000));
+    stage.warm_up(&mut peer);
+    stage.answers(&mut peer, 1);
+    let (first_ns, again) = stage.wait(&mut peer, RTT, 500 * MS);
+    // It had said so before the probe came, and tells what came twice in words of its own.
+    let (ack, late) = (peer.ack, range(&again[0]));
+    stage.tell(&mut peer, ack, &[]);
+    stage.tell(&mut peer, ack, &[late]);
+    stage.answers(&mut peer, 1);
+    let (second_ns, _) = stage.wait(&mut peer, RTT, 500 * MS);
+    assert!(first_ns < second_ns && second_ns <= 2 * first_ns, "{first_ns} {second_ns}");
+}
+
+#[test]
+fn rfc_8985_7_4_a_peer_that_acknowledges_late_is_sent_no_probe() {
+    let mut stage = Stage::new(4);
+    let mut peer = stage.connect_as(Peer::modern(1000));
+    assert_eq!(probes(&mut stage, &mut peer), [0; 12]);
+    stage.warm_up(&mut peer);
+    let begun_to = probes(&mut stage, &mut peer);
+    assert_eq!(begun_to[..3], [1, 1, 0], "one that begins to is found out");
+    assert_eq!(begun_to[3..], [0; 9]);
+}
+
+/// How many probes a peer is sent for each of twelve answers that it acknowledges late.
+fn probes(stage: &mut Stage, peer: &mut Peer) -> Vec<usize> {
     let mut probes = vec![];
     for _ in 0..12 {
-        let sent = stage.answers(&mut peer, 1);
+        let sent = stage.answers(peer, 1);
         // It holds its acknowledgment back for 40 ms, but tells at once what came twice.
-        let (_, again) = stage.wait(&mut peer, MS, 40 * MS);
+        let (_, again) = stage.wait(peer, MS, 40 * MS);
         probes.push(again.len());
         stage.now_ns += RTT;
         let (ack, blocks): (u32, Vec<_>) = (peer.ack, again.iter().map(range).collect());
         assert!(blocks.iter().all(|block| *block == range(&sent[0])));
-        assert!(stage.tell(&mut peer, ack, &blocks).is_empty());
+        assert!(stage.tell(peer, ack, &blocks).is_empty());
         stage.now_ns += 50 * MS;
     }
-    assert_eq!(probes[0], 1, "it is not known at first");
-    assert_eq!(probes[1..], [0; 11]);
+    probes
 }
 
 #[test]
@@ -87,7 +129,7 @@ fn rfc_7323_4_1_before_anything_else_the_handshake_tells_the_round_trip() {
     let sent = stage.answers(&mut peer, 1);
     let (waited_ns, again) = stage.wait(&mut peer, RTT, 2_000 * MS);
     assert_eq!(range(&again[0]), range(&sent[0]));
-    assert!(waited_ns <= 100 * MS, "not the second of RFC 6298, 2.1: {waited_ns} ns");
+    assert!(waited_ns <= 200 * MS, "not the second of RFC 6298, 2.1: {waited_ns} ns");
 }
 
 #[test]

@@ -17,9 +17,10 @@ use super::stage::{Stage, record};
 const RTT: u64 = 100_000;
 
 impl Stage {
-    /// Records go there and come back at once, so that the round trip is known.
+    /// Records go there and come back at once, so that the round trip is known, and that the peer does
+    /// not hold its acknowledgments back.
     fn warm_up(&mut self, peer: &mut Peer) {
-        for n in 0..20 {
+        for n in 0..100 {
             let frame = peer.frame(ACK | PSH, &record(n));
             assert_eq!(self.ask(peer, &frame).len(), 1);
             self.now_ns += RTT;

@@ -3,7 +3,7 @@
 use super::super::super::packet::Blocks;
 use super::super::sent::Told;
 use super::super::sequence::{ahead, before, later};
-use super::{HOLD_MAX_US, HOLD_MIN_US, Said, Sender, Worth};
+use super::{HOLD_MAX_US, HOLD_MIN_US, PROMPT_MAX, Said, Sender, Worth};
 
 impl Sender {
     /// Whether the peer may say that it has all before this number: it was sent, and not so long ago
@@ -55,6 +55,9 @@ impl Sender {
         (self.since_us, self.stalled_us) = (now_us, now_us);
         if let Some(rtt_us) = told.rtt_us {
             self.rtt.sample(rtt_us, now_us);
+            if self.hold_us > HOLD_MIN_US {
+                self.note_prompt(rtt_us);
+            }
         }
         // RFC 7661: a window that is not used says nothing by being acknowledged.
         let grows =
@@ -120,10 +123,23 @@ impl Sender {
         if twice && self.selective {
             self.again.needless += 1;
             self.sent.be_patient();
-            // A probe that was not needed: this peer holds back, who knows for how long.
-            self.hold_us = HOLD_MAX_US;
+            // A probe that was not needed. If only now the peer says that it had all of it, it holds back;
+            // if it had said so meanwhile, it was slow this once.
+            let times = if before(self.una, ack) { 8 } else { 2 };
+            self.hold_us = HOLD_MAX_US.min(times * self.hold_us);
         }
         twice
+    }
+
+    /// A peer that acknowledges many in a row at once does not hold back.
+    #[cold]
+    fn note_prompt(&mut self, rtt_us: u32) {
+        let prompt = rtt_us < self.rtt.least_us().unwrap_or(0) + HOLD_MIN_US;
+        self.prompt = if prompt { self.prompt + 1 } else { 0 };
+        if self.prompt == PROMPT_MAX {
+            self.hold_us = HOLD_MIN_US.max(self.hold_us / 4);
+            self.prompt = 0;
+        }
     }
 
     pub(super) fn find_lost(&mut self, now_us: u64) {

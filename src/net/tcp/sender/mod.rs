@@ -14,10 +14,12 @@ use super::rtt::Rtt;
 use super::sent::Sent;
 use super::sequence::before;
 
-/// What a peer may hold back an acknowledgment for, as far as is known at first.
-const HOLD_MIN_US: u32 = 1_000;
-/// And of one that was found to: Linux does for 40 ms.
+/// What a peer may hold back an acknowledgment for, as far as is known at first: Linux does for 40 ms.
 const HOLD_MAX_US: u32 = 64_000;
+/// And one that was found not to.
+const HOLD_MIN_US: u32 = 1_000;
+/// Acknowledgments in a row that were not held back, after which it may hold back for a quarter of that.
+const PROMPT_MAX: u32 = 32;
 
 /// A piece of the stream to be written into a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,6 +109,8 @@ pub(super) struct Sender {
     /// How long the peer is allowed to hold an acknowledgment back, learnt from probes that proved
     /// needless.
     hold_us: u32,
+    /// Acknowledgments in a row that came at once.
+    prompt: u32,
     again: Again,
     /// Bytes that the peer has acknowledged, and segments sent again, since the beginning.
     bytes: u64,
@@ -141,7 +145,8 @@ impl Sender {
             probe_due: false,
             blocked: false,
             window_probe_due: false,
-            hold_us: HOLD_MIN_US,
+            hold_us: HOLD_MAX_US,
+            prompt: 0,
             again: Again::default(),
             bytes: 0,
             segments_again: 0,
@@ -161,8 +166,8 @@ impl Sender {
         self.timed_out = false;
         (self.reorder_until_us, self.probe, self.probe_due) = (None, None, false);
         (self.blocked, self.window_probe_due) = (false, false);
-        // Who never says what came twice gives nothing to learn from.
-        self.hold_us = if selective { HOLD_MIN_US } else { HOLD_MAX_US };
+        self.hold_us = HOLD_MAX_US;
+        self.prompt = 0;
         self.again = Again::default();
         (self.bytes, self.segments_again) = (0, 0);
     }
