@@ -77,6 +77,34 @@ fn a_staged_batch_becomes_visible_at_once() {
     });
 }
 
+/// A batch that fills the ring, and then others that begin in its middle: what it left in their
+/// places is not taken for theirs.
+#[test]
+fn what_an_earlier_batch_left_is_not_taken_for_a_later_one() {
+    loom::model(|| {
+        let (mut tx, mut rx) = ring::on_heap(2, 0u32);
+        assert_eq!(tx.push_slice(&[0, 1]), 2);
+        let writer = loom::thread::spawn(move || {
+            let mut next = 2;
+            for _ in 0..3 {
+                if tx.push(&next) {
+                    next += 1;
+                }
+                yield_now();
+            }
+            next
+        });
+        let mut seen = vec![];
+        for _ in 0..3 {
+            rx.pop_batch(1, |r| seen.push(*r));
+            yield_now();
+        }
+        let next = writer.join().unwrap();
+        while rx.pop_batch(2, |r| seen.push(*r)) > 0 {}
+        assert_eq!(seen, (0..next).collect::<Vec<_>>());
+    });
+}
+
 #[test]
 fn a_cell_is_written_again_only_after_it_was_read() {
     loom::model(|| {

@@ -112,7 +112,7 @@ impl BookAgent {
         let BookAgent { book, commands, reports } = self;
         let resumed = usize::from(book.is_paused());
         let taken = if book.resume(reports) {
-            if book.has_to_foresee() && commands.available() >= FORESEEN_MIN {
+            if book.has_to_foresee() && commands.has(FORESEEN_MIN) {
                 for step in 0..FORESEE_STEPS {
                     commands.peek(BATCH_MAX, |command| book.foresee(command, step));
                 }

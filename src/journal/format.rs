@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes, Unali
 use crate::order::Command;
 
 /// Bytes of a record.
-pub const RECORD_BYTES: usize = size_of::<Command>();
+pub const RECORD_BYTES: usize = size_of::<Record>();
 
 /// Bytes of a segment's header, and so the offset of its first record.
 pub const HEADER_BYTES: usize = 4096;
@@ -75,12 +75,33 @@ impl Header {
     }
 }
 
-/// Prepares a command for the disk: its place in its write, and its checksum.
-#[inline]
-pub fn seal(command: &Command, batch_index: u32) -> Command {
-    let mut record = Command { batch_index, crc: 0, ..*command };
-    record.crc = crc32c::crc32c(&record.as_bytes()[..RECORD_BYTES - 4]);
-    record
+/// A command on the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Record {
+    /// As it stands in memory.
+    pub command: Command,
+    /// How many records before this one belong to its group commit.
+    pub batch_index: u32,
+    /// crc32c of all bytes before this field.
+    pub crc: u32,
+}
+
+const _: () = assert!(RECORD_BYTES == 128);
+
+impl Record {
+    /// Prepares a command for the disk: its place in its write, and its checksum.
+    #[inline]
+    pub fn sealing(command: &Command, batch_index: u32) -> Record {
+        let mut record = Record { command: *command, batch_index, crc: 0 };
+        record.crc = crc32c::crc32c(&record.as_bytes()[..RECORD_BYTES - 4]);
+        record
+    }
+
+    /// Number of the record that this one's write began with.
+    pub fn batch_start(&self) -> u64 {
+        self.command.seq.0.saturating_sub(u64::from(self.batch_index))
+    }
 }
 
 /// What a place for a record holds.
@@ -88,7 +109,7 @@ pub fn seal(command: &Command, batch_index: u32) -> Command {
 #[allow(clippy::large_enum_variant, reason = "lives on the stack of a loop")]
 pub enum Place {
     /// A whole record.
-    Record(Command),
+    Record(Record),
     /// Nothing was written here.
     Empty,
     /// Something, but not a whole record.
@@ -104,13 +125,8 @@ pub fn read_place(bytes: &[u8]) -> Place {
     if crc32c::crc32c(body).to_le_bytes() != crc {
         return Place::Damaged;
     }
-    match Command::try_read_from_bytes(bytes) {
-        Ok(command) => Place::Record(command),
+    match Record::try_read_from_bytes(bytes) {
+        Ok(record) => Place::Record(record),
         Err(_) => Place::Damaged,
     }
-}
-
-/// The record that the write of `record` began with.
-pub fn batch_start(record: &Command) -> u64 {
-    record.seq.0.saturating_sub(u64::from(record.batch_index))
 }

@@ -2,7 +2,7 @@
 //!
 //! A journal is a directory of segment files, `000001.journal` and on, each preallocated: a
 //! header of 4096 bytes ([`format::Header`]), then 131,072 places for records of 128 bytes. A
-//! record is a [`Command`](crate::order::Command) as it stands in memory, ending in a crc32c of
+//! record is a [`Command`](crate::order::Command) as it stands in memory, and behind it a crc32c of
 //! itself. Places not yet written are zero.
 //!
 //! The writer takes what is in its ring, writes it in one piece, and waits until it is on disk

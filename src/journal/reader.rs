@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::JournalError;
-use super::format::{
-    HEADER_BYTES, Header, Place, RECORD_BYTES, RECORDS_MAX, batch_start, read_place,
-};
+use super::format::{HEADER_BYTES, Header, Place, RECORD_BYTES, RECORDS_MAX, read_place};
 use super::segment_file::{SegmentFile, list};
 use crate::order::{Command, SeqNum};
 
@@ -77,11 +75,11 @@ impl Reader {
         }
         let expected = SeqNum(self.tail.last_seq.0 + 1);
         match self.read(self.place) {
-            Place::Record(command) if command.seq == expected => {
+            Place::Record(record) if record.command.seq == expected => {
                 self.place += 1;
                 self.tail.used = self.place;
                 self.tail.last_seq = expected;
-                Ok(Some(command))
+                Ok(Some(record.command))
             }
             place => {
                 self.tail.torn = place != Place::Empty;
@@ -126,11 +124,13 @@ impl Reader {
         loop {
             for place in first..RECORDS_MAX {
                 match self.read(place) {
-                    Place::Record(later) if batch_start(&later) > expected.0 => {
-                        return Err(hole(later.seq));
+                    Place::Record(later) if later.batch_start() > expected.0 => {
+                        return Err(hole(later.command.seq));
                     }
                     // A record of the past where the next one should be: not a torn write.
-                    Place::Record(stray) if stray.seq < expected => return Err(hole(stray.seq)),
+                    Place::Record(stray) if stray.command.seq < expected => {
+                        return Err(hole(stray.command.seq));
+                    }
                     Place::Empty => {}
                     _ => torn = true,
                 }

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use zerocopy::IntoBytes;
 
 use super::JournalError;
-use super::format::{HEADER_BYTES, Header, RECORD_BYTES, RECORDS_MAX, SEGMENT_BYTES};
-use crate::order::Command;
+use super::format::{HEADER_BYTES, Header, RECORD_BYTES, RECORDS_MAX, Record, SEGMENT_BYTES};
 
 /// The path of a segment.
 pub(super) fn path_of(dir: &Path, number: u32) -> PathBuf {
@@ -77,7 +76,7 @@ impl SegmentFile {
     }
 
     /// Writes records behind those there, and waits until they are on disk.
-    pub fn append(&mut self, records: &[Command]) -> Result<(), JournalError> {
+    pub fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
         debug_assert!(records.len() <= self.room(), "a write stays inside a segment");
         let offset = (HEADER_BYTES + self.used * RECORD_BYTES) as u64;
         let written = self.file.write_all_at(records.as_bytes(), offset);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use super::JournalError;
-use super::format::{Header, RECORDS_MAX, seal};
+use super::format::{Header, RECORDS_MAX, Record};
 use super::reader::Tail;
 use super::segment_file::{SegmentFile, path_of};
 use crate::order::{Command, SeqNum};
@@ -57,7 +57,7 @@ pub struct JournalWriter {
     /// The segment after this one, being made on a helper thread.
     next: Option<JoinHandle<Result<SegmentFile, JournalError>>>,
     commands: Consumer<Command>,
-    batch: Vec<Command>,
+    batch: Vec<Record>,
     durable: Durable,
 }
 
@@ -96,11 +96,11 @@ impl JournalWriter {
         self.batch.clear();
         let batch = &mut self.batch;
         self.commands.pop_batch(BATCH_MAX.min(self.segment.room()), |command| {
-            batch.push(seal(command, batch.len() as u32));
+            batch.push(Record::sealing(command, batch.len() as u32));
         });
         let Some(last) = self.batch.last() else { return Ok(0) };
         self.segment.append(&self.batch)?;
-        self.durable.reach(last.seq);
+        self.durable.reach(last.command.seq);
         if self.next.is_none() && self.segment.room() < RECORDS_MAX / 2 {
             self.prepare_next();
         }

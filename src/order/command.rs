@@ -113,13 +113,14 @@ impl Tags {
 /// Bytes of [`Command::text`].
 pub const TEXT_BYTES: usize = 38;
 
-/// One request to a segment: 128 bytes, two cache lines.
+/// One request to a segment: 120 bytes, which are two cache lines with the ring's word or with what the
+/// journal adds.
 ///
 /// A gateway fills what the client said; risk fills `seq`, `time_ns`, `slot` and `verdict` and
 /// whatever else replay must not decide anew. The journal keeps the record as it stands, so its
 /// layout is a file format: integers are little-endian, and every byte is defined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub struct Command {
     /// Place in the segment's sequence, from 1 without gaps; 0 until risk sets it.
     pub seq: SeqNum,
@@ -181,10 +182,6 @@ pub struct Command {
     pub number_in: u32,
     /// On an AccountQuery, the answer: the next UserRefNum.
     pub answer: u32,
-    /// The journal's: how many records before this one belong to its group commit.
-    pub batch_index: u32,
-    /// The journal's: crc32c of all bytes before this field.
-    pub crc: u32,
 }
 
 impl Command {
@@ -224,10 +221,8 @@ impl Command {
             spare: 0,
             number_in: 0,
             answer: 0,
-            batch_index: 0,
-            crc: 0,
         }
     }
 }
 
-const _: () = assert!(size_of::<Command>() == 128);
+const _: () = assert!(size_of::<Command>() == 120);

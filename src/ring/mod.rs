@@ -1,9 +1,10 @@
 //! Single-producer single-consumer rings: how stages hand records to each other.
 //!
-//! A ring is a power-of-two array of `Copy` records between two indices that only grow. The
-//! producer owns `tail`, the consumer owns `head`; each keeps a private copy of the other's
-//! index and looks again only when the copy says the ring is full (or empty), so in steady flow
-//! the cache line of an index moves once per batch instead of once per record.
+//! A ring is a power-of-two array of `Copy` records between two indices that only grow. What the
+//! producer says stands beside its records: a batch's first record carries the index behind its last.
+//! So one store publishes any number of records, all at once or not at all, and a record that fits a
+//! cache line with it crosses between cores in that one line. The consumer's index has a line of its
+//! own, at which the producer looks only when the ring seems full.
 //!
 //! The ring lies in memory that its maker supplies ([`Memory`]): heap, hugepages, or a mapping
 //! shared with another process. All of its state is in that memory, none of it is a pointer.

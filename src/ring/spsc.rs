@@ -9,23 +9,30 @@ use super::bell::Bell;
 use super::memory::{Heap, Memory};
 use super::sync::{Arc, AtomicU64, Ordering, UnsafeCell};
 
-/// The two indices, each on cache lines of its own. Both count records since the ring was made
-/// and never wrap: at a billion records a second a u64 lasts 584 years.
+const LINE_BYTES: usize = 64;
+
+/// What the consumer says, on a line of its own. Indices count records since the ring was made and
+/// never wrap: at a billion records a second a u64 lasts 584 years.
 #[repr(C)]
 struct Header {
-    /// Records published. Stored by the producer (release), loaded by the consumer (acquire).
-    tail: CachePadded<AtomicU64>,
     /// Records consumed. Stored by the consumer (release), loaded by the producer (acquire).
     head: CachePadded<AtomicU64>,
 }
 
-/// A record's place. It always holds a whole record: the filling, or whatever was last written.
-type Cell<T> = UnsafeCell<T>;
+/// A record's place.
+#[repr(C)]
+struct Slot<T> {
+    /// It always holds a whole record: the filling, or whatever was last written.
+    record: UnsafeCell<T>,
+    /// What was published with this record: the index behind the last of its batch, if it is the
+    /// first. Stored by the producer (release), loaded by the consumer (acquire).
+    tail: AtomicU64,
+}
 
 /// What both ends hold: the memory, kept alive, and where things lie in it.
 struct Shared<T> {
     header: NonNull<Header>,
-    cells: NonNull<Cell<T>>,
+    slots: NonNull<Slot<T>>,
     capacity: u64,
     _memory: Arc<dyn Memory>,
     _records: PhantomData<T>,
@@ -46,18 +53,24 @@ impl<T: Copy> Shared<T> {
     }
 
     #[inline(always)]
-    fn cell(&self, index: u64) -> &Cell<T> {
-        let offset = (index & (self.capacity - 1)) as usize;
-        // SAFETY: `offset < capacity`, and `in_memory` laid out `capacity` cells.
-        let cell = unsafe { self.cells.add(offset) };
-        // SAFETY: the cell was initialised by `in_memory` and lives as long as `_memory`.
-        unsafe { cell.as_ref() }
+    fn slot(&self, index: u64) -> &Slot<T> {
+        let offset = (index & (self.capacity - 1)) as usize * stride::<T>();
+        // SAFETY: `in_memory` laid out `capacity` slots, a stride apart.
+        let slot = unsafe { self.slots.byte_add(offset) };
+        // SAFETY: the slot was initialised by `in_memory` and lives as long as `_memory`.
+        unsafe { slot.as_ref() }
     }
+}
+
+/// Bytes from one slot to the next: no slot shares a cache line with part of another.
+const fn stride<T>() -> usize {
+    let bytes = size_of::<Slot<T>>();
+    if bytes <= LINE_BYTES { bytes.next_power_of_two() } else { bytes.next_multiple_of(LINE_BYTES) }
 }
 
 /// Bytes of memory that a ring of `capacity` records of type `T` takes.
 pub const fn bytes_for<T>(capacity: usize) -> usize {
-    size_of::<Header>() + capacity * size_of::<Cell<T>>()
+    size_of::<Header>() + capacity * stride::<T>()
 }
 
 /// A ring of `capacity` records (a power of two) on the heap.
@@ -78,28 +91,25 @@ pub fn in_memory<T: Copy + Send + 'static>(
 ) -> (Producer<T>, Consumer<T>) {
     assert!(capacity.is_power_of_two(), "a ring's capacity is a power of two, not {capacity}");
     assert!(memory.len() >= bytes_for::<T>(capacity), "a ring of {capacity} needs more memory");
-    assert!(align_of::<Cell<T>>() <= 128, "a ring's records are aligned to 128 at most");
+    assert!(stride::<T>().is_multiple_of(align_of::<Slot<T>>()), "a ring's records fit its lines");
     let base = memory.base();
     assert!(base.as_ptr().addr().is_multiple_of(128), "a ring's memory is aligned to 128");
 
     let header = base.cast::<Header>();
-    let indices = Header {
-        tail: CachePadded::new(AtomicU64::new(0)),
-        head: CachePadded::new(AtomicU64::new(0)),
-    };
     // SAFETY: `base` is aligned and long enough, both asserted; nobody else uses it yet.
-    unsafe { header.write(indices) };
+    unsafe { header.write(Header { head: CachePadded::new(AtomicU64::new(0)) }) };
     // SAFETY: the header lies inside the memory, whose length was asserted.
-    let cells = unsafe { base.byte_add(size_of::<Header>()) }.cast::<Cell<T>>();
-    for offset in 0..capacity {
-        // SAFETY: `offset < capacity` cells lie behind the header inside the memory.
-        let cell = unsafe { cells.add(offset) };
-        // SAFETY: as above, and nobody else uses the memory yet.
-        unsafe { cell.write(UnsafeCell::new(filling)) };
+    let slots = unsafe { base.byte_add(size_of::<Header>()) }.cast::<Slot<T>>();
+    for at in 0..capacity {
+        // SAFETY: `capacity` slots lie behind the header inside the memory, a stride apart.
+        let slot = unsafe { slots.byte_add(at * stride::<T>()) };
+        let empty = Slot { record: UnsafeCell::new(filling), tail: AtomicU64::new(0) };
+        // SAFETY: as above, aligned as was asserted, and nobody else uses the memory yet.
+        unsafe { slot.write(empty) };
     }
     let shared = Shared {
         header,
-        cells,
+        slots,
         capacity: capacity as u64,
         _memory: share(memory),
         _records: PhantomData,
@@ -134,7 +144,7 @@ pub struct Producer<T: Copy> {
     bell: Option<std::sync::Arc<Bell>>,
 }
 
-// SAFETY: a `Producer` is the only writer of `tail` and of the cells between `head` and `tail`;
+// SAFETY: a `Producer` is the only writer of the slots between `head` and its `tail`;
 // moving it to another thread moves that sole ownership. `T: Send` lets the records cross.
 unsafe impl<T: Copy + Send> Send for Producer<T> {}
 
@@ -153,7 +163,7 @@ impl<T: Copy> Producer<T> {
     #[inline]
     pub fn free(&mut self) -> usize {
         // Acquire pairs with the consumer's release in `advance`: it has finished reading the
-        // cells that we are about to write.
+        // slots that we are about to write.
         self.head_seen = self.shared.header().head.load(Ordering::Acquire);
         (self.shared.capacity - (self.tail - self.head_seen)) as usize
     }
@@ -183,10 +193,10 @@ impl<T: Copy> Producer<T> {
         if !self.has_room(1) {
             return false;
         }
-        self.shared.cell(self.tail).with_mut(|cell| {
-            // SAFETY: `has_room` saw that the consumer is done with this cell, and we are the
-            // only producer, so the cell is ours until `publish`; it holds a record.
-            write(unsafe { &mut *cell })
+        self.shared.slot(self.tail).record.with_mut(|record| {
+            // SAFETY: `has_room` saw that the consumer is done with this slot, and we are the
+            // only producer, so the record is ours until `publish`; the place holds one.
+            write(unsafe { &mut *record })
         });
         self.tail += 1;
         true
@@ -196,9 +206,10 @@ impl<T: Copy> Producer<T> {
     #[inline]
     pub fn publish(&mut self) {
         if self.published != self.tail {
+            let first = self.shared.slot(self.published);
             self.published = self.tail;
             // Release pairs with the consumer's acquire in `available`: it sees the records.
-            self.shared.header().tail.store(self.tail, Ordering::Release);
+            first.tail.store(self.tail, Ordering::Release);
             if let Some(bell) = &self.bell {
                 bell.ring();
             }
@@ -237,8 +248,8 @@ pub struct Consumer<T: Copy> {
     tail_seen: u64,
 }
 
-// SAFETY: a `Consumer` is the only writer of `head` and the only reader of the cells between
-// `head` and `tail`; moving it moves that sole ownership. `T: Send` lets the records cross.
+// SAFETY: a `Consumer` is the only writer of `head` and the only reader of the slots between
+// `head` and `tail_seen`; moving it moves that sole ownership. `T: Send` lets the records cross.
 unsafe impl<T: Copy + Send> Send for Consumer<T> {}
 
 impl<T: Copy> Consumer<T> {
@@ -247,15 +258,40 @@ impl<T: Copy> Consumer<T> {
         self.shared.capacity as usize
     }
 
-    /// How many records can be read now, at least; looks at the producer's index only if the
-    /// last look says none.
+    /// How many records can be read now, at least: all of those seen before, or else the next batch.
     #[inline]
     pub fn available(&mut self) -> usize {
+        self.available_of(1)
+    }
+
+    /// Whether so many can be read now, as far as is known without looking again.
+    #[inline]
+    pub fn has(&mut self, count: usize) -> bool {
+        self.available_of(count) >= count
+    }
+
+    /// How many there are; batches that follow are looked for as long as they are not more than `most` records.
+    #[inline]
+    fn available_of(&mut self, most: usize) -> usize {
         if self.head == self.tail_seen {
-            // Acquire pairs with the producer's release in `publish`: the records are written.
-            self.tail_seen = self.shared.header().tail.load(Ordering::Acquire);
+            self.follow(most as u64);
         }
         (self.tail_seen - self.head) as usize
+    }
+
+    /// Goes on from batch to batch, up to one that is not there yet.
+    #[inline]
+    fn follow(&mut self, most: u64) {
+        while self.tail_seen - self.head < most {
+            // Here begins a batch, or will. Acquire pairs with the producer's release in `publish`:
+            // the records are written. What an earlier batch left here ends at this index at the
+            // latest, since it began a whole ring before and was no longer than that.
+            let tail = self.shared.slot(self.tail_seen).tail.load(Ordering::Acquire);
+            if tail <= self.tail_seen {
+                break;
+            }
+            self.tail_seen = tail;
+        }
     }
 
     /// Reads one record, if there is one.
@@ -266,7 +302,7 @@ impl<T: Copy> Consumer<T> {
         record
     }
 
-    /// Hands up to `most` records to `read`, where they lie, oldest first; gives their cells
+    /// Hands up to `most` records to `read`, where they lie, oldest first; gives their slots
     /// back to the producer once at the end. Returns how many there were.
     #[inline]
     pub fn pop_batch(&mut self, most: usize, mut read: impl FnMut(&T)) -> usize {
@@ -279,11 +315,11 @@ impl<T: Copy> Consumer<T> {
     /// Shows up to `most` records that stay in the ring, oldest first. Returns how many there were.
     #[inline]
     pub fn peek(&mut self, most: usize, mut see: impl FnMut(&T)) -> usize {
-        let count = self.available().min(most);
+        let count = self.available_of(most).min(most);
         for at in 0..count {
-            self.shared.cell(self.head + at as u64).with(|cell| {
+            self.shared.slot(self.head + at as u64).record.with(|record| {
                 // SAFETY: as in `pop_while`.
-                see(unsafe { &*cell });
+                see(unsafe { &*record });
             });
         }
         count
@@ -293,13 +329,13 @@ impl<T: Copy> Consumer<T> {
     /// false; that record stays in the ring.
     #[inline]
     pub fn pop_while(&mut self, most: usize, mut take: impl FnMut(&T) -> bool) -> usize {
-        let count = self.available().min(most);
+        let count = self.available_of(most).min(most);
         let mut taken = 0;
         while taken < count {
-            let wanted = self.shared.cell(self.head + taken as u64).with(|cell| {
-                // SAFETY: the index is below `tail_seen`, so the producer published this cell
+            let wanted = self.shared.slot(self.head + taken as u64).record.with(|record| {
+                // SAFETY: the index is below `tail_seen`, so the producer published this record
                 // and will not write it again before `head` moves past it.
-                take(unsafe { &*cell })
+                take(unsafe { &*record })
             });
             if !wanted {
                 break;
@@ -317,6 +353,10 @@ impl<T: Copy> Consumer<T> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -382,6 +422,78 @@ mod tests {
             }
         }
         writer.join().unwrap();
+    }
+
+    #[test]
+    fn batches_that_follow_each_other_are_read_together() {
+        let (mut tx, mut rx) = on_heap(8, 0u32);
+        (0..5).for_each(|n| assert!(tx.push(&n)));
+        assert_eq!(rx.available(), 1, "at least");
+        assert_eq!(rx.pop(), Some(0));
+        assert!(rx.has(4) && !rx.has(5));
+        assert_eq!(rx.pop_batch(8, |_| ()), 4);
+    }
+
+    /// What a ring is asked to do.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Stage(usize),
+        Publish,
+        Pop(usize),
+        Peek(usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            (1usize..6).prop_map(Step::Stage),
+            Just(Step::Publish),
+            (1usize..6).prop_map(Step::Pop),
+            (1usize..6).prop_map(Step::Peek),
+        ];
+        prop::collection::vec(step, 1..200)
+    }
+
+    proptest! {
+        /// Batches of any length, read in any portions, many times round: a queue.
+        #[test]
+        fn the_ring_is_a_queue(steps in steps(), log in 0u32..4) {
+            let capacity = 1 << log;
+            let (mut tx, mut rx) = on_heap(capacity, 0u64);
+            let (mut next, mut staged, mut published) = (0u64, 0, VecDeque::new());
+            for step in steps {
+                match step {
+                    Step::Stage(count) => {
+                        for _ in 0..count {
+                            let fits = published.len() + staged < capacity;
+                            prop_assert_eq!(tx.stage(&next), fits);
+                            if fits {
+                                staged += 1;
+                                next += 1;
+                            }
+                        }
+                    }
+                    Step::Publish => {
+                        tx.publish();
+                        published.extend(next - staged as u64..next);
+                        staged = 0;
+                    }
+                    Step::Pop(most) => {
+                        let mut got = vec![];
+                        let count = rx.pop_batch(most, |record| got.push(*record));
+                        prop_assert_eq!(count > 0, !published.is_empty());
+                        prop_assert!(count <= most);
+                        prop_assert_eq!(got, published.drain(..count).collect::<Vec<_>>());
+                    }
+                    Step::Peek(most) => {
+                        let mut seen = vec![];
+                        rx.peek(most, |record| seen.push(*record));
+                        prop_assert!(published.iter().zip(&seen).all(|(a, b)| a == b));
+                        prop_assert!(seen.len() <= published.len());
+                    }
+                }
+                prop_assert_eq!(tx.is_drained(), published.len() + staged == 0);
+            }
+        }
     }
 
     #[test]
