@@ -3,6 +3,8 @@
 //!
 //! The mailbox is the floor: one word each way, each in a line of its own, nothing else. A line that
 //! both sides write is no floor for a ring: it moves with its ownership, and a polled one does not.
+//! A word that goes from line to line, as every ring's does, takes longer than one that stays, whatever
+//! is written beside it: "line after line" is that alone.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -95,6 +97,36 @@ fn mailbox_round_trip() -> f64 {
                 while boxes[1].load(Ordering::Acquire) != n {
                     busy();
                 }
+            }
+        },
+    )
+}
+
+/// As the mailbox, but each message in the next of as many lines as the ring has records.
+fn lines_round_trip() -> f64 {
+    const LINES: u64 = 1024;
+    #[repr(align(64))]
+    struct Line(AtomicU64);
+    let lines = || (0..LINES).map(|_| Line(AtomicU64::new(0))).collect::<Vec<_>>();
+    let ways = Arc::new([lines(), lines()]);
+    let other = ways.clone();
+    let wait = |way: &[Line], n: u64| {
+        while way[(n % LINES) as usize].0.load(Ordering::Acquire) != n {
+            busy();
+        }
+    };
+    time(
+        ROUND_TRIPS,
+        move || {
+            for n in 1..=ROUND_TRIPS {
+                wait(&other[0], n);
+                other[1][(n % LINES) as usize].0.store(n, Ordering::Release);
+            }
+        },
+        || {
+            for n in 1..=ROUND_TRIPS {
+                ways[0][(n % LINES) as usize].0.store(n, Ordering::Release);
+                wait(&ways[1], n);
             }
         },
     )
@@ -214,9 +246,10 @@ fn main() {
         return println!("ring: needs two cores");
     }
     type Measure = (&'static str, fn() -> f64);
-    let measures: [Measure; 7] = [
+    let measures: [Measure; 8] = [
         ("cache line there and back", line_round_trip),
         ("mailbox there and back", mailbox_round_trip),
+        ("line after line", lines_round_trip),
         ("millrace there and back", ring_round_trip::<{ size_of::<Record>() / 8 }>),
         ("  128 bytes", ring_round_trip::<{ size_of::<Wide>() / 8 }>),
         ("rtrb there and back", rtrb_round_trip),
@@ -234,8 +267,11 @@ fn main() {
     for ((name, _), ns) in measures.iter().zip(&medians) {
         println!("  {name:<28}{ns:>8.1} ns{:>10.1} M/s", 1000.0 / ns);
     }
-    let [line, mailbox, ring, wide, _, stream, rtrb_stream] = medians[..] else { unreachable!() };
+    let [line, mailbox, lines, ring, wide, _, stream, rtrb_stream] = medians[..] else {
+        unreachable!()
+    };
     println!("  there and back / mailbox     {:>8.2}  (mark 1.10, goal 1.03)", ring / mailbox);
+    println!("    / line after line          {:>8.2}", ring / lines);
     println!("    of 128 bytes               {:>8.2}  (mark 1.30)", wide / mailbox);
     println!("  mailbox / cache line         {:>8.2}", mailbox / line);
     println!(
