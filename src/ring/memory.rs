@@ -20,6 +20,28 @@ pub unsafe trait Memory: Send + Sync + 'static {
     }
 }
 
+/// Bytes of a cache line.
+pub(super) const LINE_BYTES: usize = 64;
+
+/// Has the lines from the one of `first` on, up to the one of `last`, brought near while something else
+/// is done. Does nothing where the processor has no such thing that is known here.
+#[inline(always)]
+pub(super) fn fetch_lines<T, U>(first: &T, last: &U) {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let last = std::ptr::from_ref(last).addr() / LINE_BYTES;
+        let mut at = std::ptr::from_ref(first).cast::<i8>();
+        while at.addr() / LINE_BYTES < last {
+            // SAFETY: nothing is read or changed, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at) };
+            at = at.wrapping_add(LINE_BYTES);
+        }
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom))))]
+    let _ = (first, last);
+}
+
 /// Zeroed heap memory aligned to 128 bytes.
 pub struct Heap {
     base: NonNull<u8>,

@@ -6,10 +6,11 @@ use std::ptr::NonNull;
 use crossbeam_utils::CachePadded;
 
 use super::bell::Bell;
-use super::memory::{Heap, Memory};
+use super::memory::{Heap, LINE_BYTES, Memory, fetch_lines};
 use super::sync::{Arc, AtomicU64, Ordering, UnsafeCell};
 
-const LINE_BYTES: usize = 64;
+/// Records above this are read line by line.
+const WIDE_BYTES: usize = 4 * LINE_BYTES;
 
 /// What the consumer says, on a line of its own. Indices count records since the ring was made and
 /// never wrap: at a billion records a second a u64 lasts 584 years.
@@ -283,10 +284,15 @@ impl<T: Copy> Consumer<T> {
     #[inline]
     fn follow(&mut self, most: u64) {
         while self.tail_seen - self.head < most {
+            let slot = self.shared.slot(self.tail_seen);
+            if size_of::<Slot<T>>() <= WIDE_BYTES {
+                // All of a record's lines come at once, not one after the other.
+                fetch_lines(&slot.record, &slot.tail);
+            }
             // Here begins a batch, or will. Acquire pairs with the producer's release in `publish`:
             // the records are written. What an earlier batch left here ends at this index at the
             // latest, since it began a whole ring before and was no longer than that.
-            let tail = self.shared.slot(self.tail_seen).tail.load(Ordering::Acquire);
+            let tail = slot.tail.load(Ordering::Acquire);
             if tail <= self.tail_seen {
                 break;
             }
