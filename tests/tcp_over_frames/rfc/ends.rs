@@ -65,6 +65,26 @@ fn rfc_9293_3_6_a_lost_fin_is_sent_again() {
 }
 
 #[test]
+fn rfc_9293_3_10_7_4_who_closed_last_waits_until_its_own_end_was_acknowledged() {
+    let mut stage = Stage::new(4);
+    let mut peer = stage.connect_as(Peer::modern(1000));
+    stage.warm_up(&mut peer);
+    let una = peer.ack;
+    let end = peer.frame(ACK | FIN, &record(1));
+    let got = stage.ask(&mut peer, &end);
+    assert!(got.iter().any(|got| got.segment.has(FIN)));
+    // Its answer arrived, and its FIN did not.
+    let answered = peer.frame_at(peer.seq, una.wrapping_add(50), ACK, b"");
+    stage.ask(&mut peer, &answered);
+    assert_eq!(stage.server.transport.connections(), 1, "it is still there to send it again");
+    let (_, again) = stage.wait(&mut peer, RTT, 500 * MS);
+    assert!(again[0].segment.has(FIN));
+    let last = peer.frame(ACK, b"");
+    stage.ask(&mut peer, &last);
+    assert_eq!(stage.server.transport.connections(), 0);
+}
+
+#[test]
 fn rfc_9293_3_6_both_may_close_at_once() {
     let mut stage = Stage::new(4);
     stage.server.echo.poison = Some(200);
