@@ -23,10 +23,9 @@ impl Readers {
         let mut buffer: Vec<libc::c_char> = vec![0; 64 << 10];
         let mut entry = std::mem::MaybeUninit::<libc::group>::uninit();
         let mut found = std::ptr::null_mut();
-        let (place, text) = (entry.as_mut_ptr(), buffer.as_mut_ptr());
+        let (place, text, room) = (entry.as_mut_ptr(), buffer.as_mut_ptr(), buffer.len());
         // SAFETY: a terminated name; places for the entry, its strings and the answer.
-        let error =
-            unsafe { libc::getgrnam_r(name.as_ptr(), place, text, buffer.len(), &mut found) };
+        let error = unsafe { libc::getgrnam_r(name.as_ptr(), place, text, room, &mut found) };
         if error != 0 {
             return Err(io::Error::from_raw_os_error(error));
         }

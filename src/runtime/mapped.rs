@@ -24,9 +24,9 @@ impl Mapped {
     pub fn new(file: &File, len: usize, at_once: bool) -> io::Result<Mapped> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let kind = libc::MAP_SHARED | if at_once { libc::MAP_POPULATE } else { 0 };
+        let (anywhere, fd) = (std::ptr::null_mut(), file.as_raw_fd());
         // SAFETY: a new shared mapping of an open file.
-        let base =
-            unsafe { libc::mmap(std::ptr::null_mut(), len, access, kind, file.as_raw_fd(), 0) };
+        let base = unsafe { libc::mmap(anywhere, len, access, kind, fd, 0) };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }

@@ -67,11 +67,10 @@ pub(super) fn look(stream: &TcpStream) -> io::Result<Look> {
     let mut info = TcpInfo::default();
     let mut length = size_of::<TcpInfo>() as libc::socklen_t;
     let place: *mut TcpInfo = &mut info;
-    let (level, option) = (libc::IPPROTO_TCP, libc::TCP_INFO);
+    let (fd, level, option) = (stream.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO);
     // SAFETY: the descriptor is open, and the kernel writes `length` bytes of a structure of numbers
     // at most.
-    let done =
-        unsafe { libc::getsockopt(stream.as_raw_fd(), level, option, place.cast(), &mut length) };
+    let done = unsafe { libc::getsockopt(fd, level, option, place.cast(), &mut length) };
     if done != 0 {
         return Err(io::Error::last_os_error());
     }
