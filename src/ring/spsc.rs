@@ -9,7 +9,7 @@ use super::bell::Bell;
 use super::memory::{Heap, LINE_BYTES, Memory, fetch_lines};
 use super::sync::{Arc, AtomicU64, Ordering, UnsafeCell};
 
-/// Records above this are read line by line.
+/// Records above this are not fetched at once: too many lines for one glance.
 const WIDE_BYTES: usize = 4 * LINE_BYTES;
 
 /// What the consumer says, on a line of its own. Indices count records since the ring was made and
@@ -271,7 +271,8 @@ impl<T: Copy> Consumer<T> {
         self.available_of(count) >= count
     }
 
-    /// How many there are; batches that follow are looked for as long as they are not more than `most` records.
+    /// How many there are; batches that follow are looked for as long as there are fewer than `most`
+    /// records.
     #[inline]
     fn available_of(&mut self, most: usize) -> usize {
         if self.head == self.tail_seen {
