@@ -4,7 +4,7 @@
 
 use loom::sync::atomic::{AtomicBool, Ordering, fence};
 use loom::thread::yield_now;
-use millrace::ring;
+use millrace::ring::{self, broadcast};
 
 /// A consumer that found nothing sleeps until it is woken: it never misses what was published.
 #[test]
@@ -118,5 +118,28 @@ fn a_cell_is_written_again_only_after_it_was_read() {
         let (first, mut rx) = reader.join().unwrap();
         assert_eq!(first, Some(1));
         assert_eq!(rx.pop(), second.then_some(2));
+    });
+}
+
+/// A subscriber that is overtaken in the middle of a record: what it hears is whole and in its place, and what
+/// it did not hear was counted.
+#[test]
+fn a_broadcast_record_is_never_seen_torn() {
+    loom::model(|| {
+        let (mut tx, mut rx) = broadcast::on_heap::<[u64; 2]>(2);
+        tx.push(&[0; 2]);
+        let writer = loom::thread::spawn(move || (1..3).for_each(|n| tx.push(&[n; 2])));
+        let first = rx.pop();
+        writer.join().unwrap();
+        match first {
+            Ok(record) => assert_eq!(record, Some([0; 2])),
+            Err(lost) => assert_eq!(lost, broadcast::Lost::Missed { records: rx.index() }),
+        }
+        let next = rx.index();
+        let mut heard = vec![];
+        while let Some(record) = rx.pop().expect("two are there, of which none is written over") {
+            heard.push(record);
+        }
+        assert_eq!(heard, (next..3).map(|n| [n; 2]).collect::<Vec<_>>());
     });
 }

@@ -18,6 +18,7 @@ mod foresee;
 mod ladder;
 mod matching;
 mod order;
+mod records;
 mod reports;
 
 pub use agent::{BookAgent, Outlet, RingReports};

@@ -1,55 +1,59 @@
 //! What comes back from the book: [`Event`] to the gateway, [`Feedback`] to risk.
 
+use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+
 use super::{
     CancelReason, Command, Price, SelfTrade, SeqNum, Side, Slot, UnixNanos, UserId, UserRefNum,
 };
 
 /// What an [`Event`] reports.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(u8)]
 pub enum EventKind {
     /// A new order was accepted; `command` says all of it.
-    Accepted,
+    Accepted = 0,
     /// An order was replaced; `command` says all of the new one.
-    Replaced,
+    Replaced = 1,
     /// A command was refused; `command.verdict` says why.
-    Rejected,
+    Rejected = 2,
     /// Open quantity was taken from an order.
-    Canceled,
+    Canceled = 3,
     /// Quantity was taken from an order because it would have met its own firm.
-    SelfTradePrevented,
+    SelfTradePrevented = 4,
     /// Shares traded.
-    Executed,
+    Executed = 5,
     /// An iceberg displayed its next slice.
-    Restated,
+    Restated = 6,
     /// An order's side or size was modified in place.
-    Modified,
+    Modified = 7,
     /// A Modify that cannot be done; the order stays as it is.
-    ModifyRefused,
+    ModifyRefused = 8,
     /// Answer to a mass cancel.
-    MassCancelAnswer,
+    MassCancelAnswer = 9,
     /// Answer to DisableFirm.
-    DisableAnswer,
+    DisableAnswer = 10,
     /// Answer to EnableFirm.
-    EnableAnswer,
+    EnableAnswer = 11,
     /// Answer to an account query.
-    AccountAnswer,
+    AccountAnswer = 12,
     /// First message of a user's stream.
-    StartOfDay,
+    StartOfDay = 13,
     /// The last event this gateway gets for the user: the gateway numbered `qty` has the next.
-    StreamMoved,
+    StreamMoved = 14,
     /// A session's own message, or text that goes ahead of a command.
-    Session,
+    Session = 15,
     /// Nothing for a client to see: a command that has no answer passed the book, or one came too
     /// late to change anything.
-    Silent,
+    Silent = 16,
 }
 
 /// One thing that happened to one user's order, in the order it happened.
 ///
 /// `seq` says which command made it happen: the gateway may release the message once that
 /// command is as durable as the configuration asks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+///
+/// Other processes read it as it stands, over shared rings: every byte is defined.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Event {
     /// The command that caused it if `whole`: for Accepted, Replaced, Rejected and the answers, and
@@ -71,6 +75,8 @@ pub struct Event {
     pub policy: SelfTrade,
     /// Liquidity flag (Executed): `A` added, `R` removed, `J` added non-displayed.
     pub liquidity: u8,
+    /// Unused, zero.
+    pub spare: [u8; 3],
     /// Whose stream it belongs to.
     pub user: UserId,
     /// The client's number of the order.
@@ -95,6 +101,7 @@ impl Event {
         reason: CancelReason::None,
         policy: SelfTrade::Allow,
         liquidity: 0,
+        spare: [0; 3],
         user: UserId(0),
         user_ref: UserRefNum(0),
         qty: 0,
@@ -160,4 +167,4 @@ impl Feedback {
 }
 
 const _: () = assert!(size_of::<Feedback>() == 16);
-const _: () = assert!(size_of::<Event>() <= 184, "with the ring's word three cache lines");
+const _: () = assert!(size_of::<Event>() == 152, "with the ring's word three cache lines");

@@ -23,6 +23,19 @@ pub unsafe trait Memory: Send + Sync + 'static {
 /// Bytes of a cache line.
 pub(super) const LINE_BYTES: usize = 64;
 
+/// Keeps memory where it is as long as it lives.
+pub(super) type Keeper = std::sync::Arc<dyn Send + Sync>;
+
+/// Bytes from one place to the next, of places that each take so many: none shares a cache line with part of
+/// another.
+pub(super) const fn stride_bytes(place_bytes: usize) -> usize {
+    if place_bytes <= LINE_BYTES {
+        place_bytes.next_power_of_two()
+    } else {
+        place_bytes.next_multiple_of(LINE_BYTES)
+    }
+}
+
 /// Has the lines from the one of `first` on, up to the one of `last`, brought near while something else
 /// is done. Does nothing where the processor has no such thing that is known here.
 #[inline(always)]

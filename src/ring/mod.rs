@@ -19,10 +19,17 @@
 #![allow(unsafe_code, reason = "the ring's slots are shared memory; each block says why it holds")]
 
 mod bell;
+pub mod broadcast;
+mod mapped;
 mod memory;
+mod record;
+#[cfg(not(loom))]
+pub mod region;
 mod spsc;
 mod sync;
 
 pub use bell::{Bell, end_turn, take_turns};
+pub(crate) use mapped::{Access, Mapped};
 pub use memory::{Heap, Memory};
+pub use record::Record;
 pub use spsc::{Consumer, Producer, bytes_for, in_memory, on_heap};

@@ -1,10 +1,10 @@
 //! The atomics and cells of the ring: the machine's own, or loom's when it is model-checked.
 
 #[cfg(not(loom))]
-pub(super) use std::sync::{Arc, atomic::AtomicU32, atomic::AtomicU64, atomic::Ordering};
+pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 #[cfg(loom)]
-pub(super) use loom::sync::{Arc, atomic::AtomicU32, atomic::AtomicU64, atomic::Ordering};
+pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 #[cfg(loom)]
 pub(super) use loom::cell::UnsafeCell;

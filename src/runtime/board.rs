@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::fence;
 
-use super::mapped::Mapped;
+use crate::ring::{Access, Mapped};
 
 /// Words of a place.
 pub const WORDS: usize = 31;
@@ -51,7 +51,7 @@ impl Board {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let len = HEADER_BYTES + places * PLACE_BYTES;
         file.set_len(len as u64)?;
-        Ok(Board { map: Arc::new(Mapped::new(&file, len, false)?), places })
+        Ok(Board { map: Arc::new(Mapped::new(&file, len, Access::Write, false)?), places })
     }
 
     /// Whether somebody looks.
@@ -96,7 +96,7 @@ impl Watch {
         if len < HEADER_BYTES {
             return Err(wrong());
         }
-        let map = Mapped::new(&file, len, false)?;
+        let map = Mapped::new(&file, len, Access::Write, false)?;
         let magic = [0, 8].map(|at| map.word(at).load(Relaxed).to_ne_bytes()).concat();
         let [places, writers] = [PLACES, WRITERS].map(|at| map.word(at).load(Relaxed) as usize);
         let whole =

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::mapped::Mapped;
+use crate::ring::{Access, Mapped};
 
 const MAGIC: &[u8] = b"MILLRACE-COUNTERS";
 const ENTRY_BYTES: usize = 64;
@@ -68,7 +68,7 @@ impl Counters {
         }
         std::fs::write(path, &image)?;
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let map = Arc::new(Mapped::new(&file, len, true)?);
+        let map = Arc::new(Mapped::new(&file, len, Access::Write, true)?);
         Ok(Counters { map, names: names.into() })
     }
 

@@ -12,7 +12,6 @@ pub mod counters;
 pub mod disk;
 pub mod doors;
 pub mod idle;
-mod mapped;
 pub mod memory;
 pub mod namespace;
 pub mod privileges;

@@ -2,22 +2,26 @@
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
 use super::bell::Bell;
-use super::memory::{Heap, LINE_BYTES, Memory, fetch_lines};
-use super::sync::{Arc, AtomicU64, Ordering, UnsafeCell};
+use super::memory::{Heap, Keeper, LINE_BYTES, Memory, fetch_lines, stride_bytes};
+use super::sync::{AtomicU64, Ordering, UnsafeCell};
 
 /// Records above this are not fetched at once: too many lines for one glance.
 const WIDE_BYTES: usize = 4 * LINE_BYTES;
 
-/// What the consumer says, on a line of its own. Indices count records since the ring was made and
+/// What either end says, on a line of its own. Indices count records since the ring was made and
 /// never wrap: at a billion records a second a u64 lasts 584 years.
 #[repr(C)]
 struct Header {
     /// Records consumed. Stored by the consumer (release), loaded by the producer (acquire).
     head: CachePadded<AtomicU64>,
+    /// Records published. Stored by the producer (release) behind what stands beside the records;
+    /// loaded by nobody but who takes an end over, or looks on.
+    told: CachePadded<AtomicU64>,
 }
 
 /// A record's place.
@@ -30,43 +34,71 @@ struct Slot<T> {
     tail: AtomicU64,
 }
 
-/// What both ends hold: the memory, kept alive, and where things lie in it.
-struct Shared<T> {
-    header: NonNull<Header>,
-    slots: NonNull<Slot<T>>,
-    capacity: u64,
-    _memory: Arc<dyn Memory>,
-    _records: PhantomData<T>,
+/// What both ends hold: where the ring's parts lie, and what keeps them there.
+pub(super) struct Shared<T> {
+    /// [`Header::head`], wherever it is.
+    pub head: NonNull<AtomicU64>,
+    /// [`Header::told`], wherever it is.
+    pub told: NonNull<AtomicU64>,
+    /// `capacity` slots, a [`stride`] apart, each with a record in it.
+    pub slots: NonNull<u8>,
+    /// A power of two.
+    pub capacity: u64,
+    /// What the parts live as long as.
+    pub memory: Keeper,
+    pub records: PhantomData<T>,
 }
 
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
-        Shared { _memory: self._memory.clone(), ..*self }
+        Shared { memory: self.memory.clone(), ..*self }
     }
 }
 
 impl<T: Copy> Shared<T> {
     #[inline(always)]
-    fn header(&self) -> &Header {
-        // SAFETY: `header` points at a `Header` that `in_memory` wrote, in memory that
-        // `_memory` keeps alive and unshared with anything but this ring's two ends.
-        unsafe { self.header.as_ref() }
+    fn head(&self) -> &AtomicU64 {
+        // SAFETY: the ring's word, alive as long as `memory`, and only used as an atomic.
+        unsafe { self.head.as_ref() }
+    }
+
+    #[inline(always)]
+    fn told(&self) -> &AtomicU64 {
+        // SAFETY: the ring's word, alive as long as `memory`, and only used as an atomic.
+        unsafe { self.told.as_ref() }
     }
 
     #[inline(always)]
     fn slot(&self, index: u64) -> &Slot<T> {
         let offset = (index & (self.capacity - 1)) as usize * stride::<T>();
-        // SAFETY: `in_memory` laid out `capacity` slots, a stride apart.
+        // SAFETY: `capacity` slots were laid out, a stride apart.
         let slot = unsafe { self.slots.byte_add(offset) };
-        // SAFETY: the slot was initialised by `in_memory` and lives as long as `_memory`.
-        unsafe { slot.as_ref() }
+        // SAFETY: a slot, aligned for one, that lives as long as `memory`.
+        unsafe { slot.cast::<Slot<T>>().as_ref() }
+    }
+
+    /// The index behind the last record that was published, starting from one at which a batch ends.
+    fn newest(&self, mut tail: u64) -> u64 {
+        while let Some(end) = self.batch_end(tail) {
+            tail = end;
+        }
+        tail
+    }
+
+    /// Where the batch ends that begins at an index, if it was published.
+    #[inline(always)]
+    fn batch_end(&self, first: u64) -> Option<u64> {
+        // Acquire pairs with the producer's release in `publish`: the records are written. What an
+        // earlier batch left here ends at this index at the latest, since it began a whole ring
+        // before and was no longer than that. Nothing that is true ends further away than a ring.
+        let end = self.slot(first).tail.load(Ordering::Acquire);
+        (end.wrapping_sub(first).wrapping_sub(1) < self.capacity).then_some(end)
     }
 }
 
-/// Bytes from one slot to the next: no slot shares a cache line with part of another.
-const fn stride<T>() -> usize {
-    let bytes = size_of::<Slot<T>>();
-    if bytes <= LINE_BYTES { bytes.next_power_of_two() } else { bytes.next_multiple_of(LINE_BYTES) }
+/// Bytes from one slot to the next.
+pub(super) const fn stride<T>() -> usize {
+    stride_bytes(size_of::<Slot<T>>())
 }
 
 /// Bytes of memory that a ring of `capacity` records of type `T` takes.
@@ -97,37 +129,24 @@ pub fn in_memory<T: Copy + Send + 'static>(
     assert!(base.as_ptr().addr().is_multiple_of(128), "a ring's memory is aligned to 128");
 
     let header = base.cast::<Header>();
+    let zero = || CachePadded::new(AtomicU64::new(0));
     // SAFETY: `base` is aligned and long enough, both asserted; nobody else uses it yet.
-    unsafe { header.write(Header { head: CachePadded::new(AtomicU64::new(0)) }) };
+    unsafe { header.write(Header { head: zero(), told: zero() }) };
+    // SAFETY: just written, and alive as long as the memory.
+    let Header { head, told } = unsafe { header.as_ref() };
+    let (head, told) = (NonNull::from(&**head), NonNull::from(&**told));
     // SAFETY: the header lies inside the memory, whose length was asserted.
-    let slots = unsafe { base.byte_add(size_of::<Header>()) }.cast::<Slot<T>>();
+    let slots = unsafe { base.byte_add(size_of::<Header>()) };
     for at in 0..capacity {
         // SAFETY: `capacity` slots lie behind the header inside the memory, a stride apart.
         let slot = unsafe { slots.byte_add(at * stride::<T>()) };
         let empty = Slot { record: UnsafeCell::new(filling), tail: AtomicU64::new(0) };
         // SAFETY: as above, aligned as was asserted, and nobody else uses the memory yet.
-        unsafe { slot.write(empty) };
+        unsafe { slot.cast::<Slot<T>>().write(empty) };
     }
-    let shared = Shared {
-        header,
-        slots,
-        capacity: capacity as u64,
-        _memory: share(memory),
-        _records: PhantomData,
-    };
-    let producer =
-        Producer { shared: shared.clone(), tail: 0, published: 0, head_seen: 0, bell: None };
-    (producer, Consumer { shared, head: 0, tail_seen: 0 })
-}
-
-#[cfg(not(loom))]
-fn share(memory: impl Memory) -> Arc<dyn Memory> {
-    Arc::new(memory)
-}
-
-#[cfg(loom)]
-fn share(memory: impl Memory) -> Arc<dyn Memory> {
-    Arc::from_std(std::sync::Arc::new(memory))
+    let (capacity, memory) = (capacity as u64, Arc::new(memory));
+    let shared = Shared { head, told, slots, capacity, memory, records: PhantomData };
+    (Producer::new(shared.clone(), 0, 0), Consumer::new(shared, 0, 0))
 }
 
 /// The writing end of a ring. On cache lines of its own, wherever it is kept, so that the two
@@ -142,7 +161,7 @@ pub struct Producer<T: Copy> {
     /// The consumer's index when last looked at.
     head_seen: u64,
     /// Wakes the consumer, where it may sleep.
-    bell: Option<std::sync::Arc<Bell>>,
+    bell: Option<Arc<Bell>>,
 }
 
 // SAFETY: a `Producer` is the only writer of the slots between `head` and its `tail`;
@@ -150,13 +169,36 @@ pub struct Producer<T: Copy> {
 unsafe impl<T: Copy + Send> Send for Producer<T> {}
 
 impl<T: Copy> Producer<T> {
+    fn new(shared: Shared<T>, tail: u64, head: u64) -> Producer<T> {
+        Producer { shared, tail, published: tail, head_seen: head, bell: None }
+    }
+
+    /// The writing end of a ring whose producer is gone: goes on behind what that one published. What it
+    /// had only staged was never there.
+    pub(super) fn follow_on(shared: Shared<T>) -> Producer<T> {
+        let told = shared.told().load(Ordering::Acquire);
+        let tail = shared.newest(told);
+        shared.told().store(tail, Ordering::Release);
+        // Full, until the consumer says something that can be.
+        let head = tail.saturating_sub(shared.capacity);
+        let mut producer = Producer::new(shared, tail, head);
+        producer.free();
+        producer
+    }
+
+    /// Index of the next record to be staged: how many there were since the ring was made.
+    #[inline]
+    pub fn index(&self) -> u64 {
+        self.tail
+    }
+
     /// Records the ring can hold.
     pub fn capacity(&self) -> usize {
         self.shared.capacity as usize
     }
 
     /// Has a bell rung whenever something is published.
-    pub fn set_bell(&mut self, bell: &std::sync::Arc<Bell>) {
+    pub fn set_bell(&mut self, bell: &Arc<Bell>) {
         self.bell = Some(bell.clone());
     }
 
@@ -165,7 +207,11 @@ impl<T: Copy> Producer<T> {
     pub fn free(&mut self) -> usize {
         // Acquire pairs with the consumer's release in `advance`: it has finished reading the
         // slots that we are about to write.
-        self.head_seen = self.shared.header().head.load(Ordering::Acquire);
+        let head = self.shared.head().load(Ordering::Acquire);
+        // Another process may say anything: that it has read what was never told, or gone back.
+        if (self.head_seen..=self.published).contains(&head) {
+            self.head_seen = head;
+        }
         (self.shared.capacity - (self.tail - self.head_seen)) as usize
     }
 
@@ -209,8 +255,10 @@ impl<T: Copy> Producer<T> {
         if self.published != self.tail {
             let first = self.shared.slot(self.published);
             self.published = self.tail;
-            // Release pairs with the consumer's acquire in `available`: it sees the records.
+            // Release pairs with the consumer's acquire in `batch_end`: it sees the records.
             first.tail.store(self.tail, Ordering::Release);
+            // Never ahead of what stands beside the records.
+            self.shared.told().store(self.tail, Ordering::Release);
             if let Some(bell) = &self.bell {
                 bell.ring();
             }
@@ -254,6 +302,35 @@ pub struct Consumer<T: Copy> {
 unsafe impl<T: Copy + Send> Send for Consumer<T> {}
 
 impl<T: Copy> Consumer<T> {
+    fn new(shared: Shared<T>, head: u64, tail_seen: u64) -> Consumer<T> {
+        Consumer { shared, head, tail_seen }
+    }
+
+    /// The reading end of a ring whose consumer is gone: goes on behind what that one gave back, or at
+    /// the newest record. `None` if what it says it read cannot be.
+    pub(super) fn follow_on(shared: Shared<T>, newest: bool) -> Option<Consumer<T>> {
+        loop {
+            // What the producer told ends a batch; it lags behind what it published by a moment.
+            let told = shared.told().load(Ordering::Acquire);
+            let tail = shared.newest(told);
+            let head = if newest { tail } else { shared.head().load(Ordering::Acquire) };
+            let there = head <= tail && tail - head <= shared.capacity;
+            if there {
+                shared.head().store(head, Ordering::Release);
+                return Some(Consumer::new(shared, head, tail));
+            }
+            if shared.told().load(Ordering::Acquire) == told {
+                return None;
+            }
+        }
+    }
+
+    /// Index of the next record to be read: how many there were before it since the ring was made.
+    #[inline]
+    pub fn index(&self) -> u64 {
+        self.head
+    }
+
     /// Records the ring can hold.
     pub fn capacity(&self) -> usize {
         self.shared.capacity as usize
@@ -290,13 +367,8 @@ impl<T: Copy> Consumer<T> {
                 // All of a record's lines come at once, not one after the other.
                 fetch_lines(&slot.record, &slot.tail);
             }
-            // Here begins a batch, or will. Acquire pairs with the producer's release in `publish`:
-            // the records are written. What an earlier batch left here ends at this index at the
-            // latest, since it began a whole ring before and was no longer than that.
-            let tail = slot.tail.load(Ordering::Acquire);
-            if tail <= self.tail_seen {
-                break;
-            }
+            // Here begins a batch, or will.
+            let Some(tail) = self.shared.batch_end(self.tail_seen) else { break };
             self.tail_seen = tail;
         }
     }
@@ -352,160 +424,11 @@ impl<T: Copy> Consumer<T> {
         if taken > 0 {
             self.head += taken as u64;
             // Release pairs with the producer's acquire in `free`: we are done reading.
-            self.shared.header().head.store(self.head, Ordering::Release);
+            self.shared.head().store(self.head, Ordering::Release);
         }
         taken
     }
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use std::collections::VecDeque;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_full_ring_refuses_and_an_empty_one_gives_nothing() {
-        let (mut tx, mut rx) = on_heap(4, 0u32);
-        assert_eq!(tx.push_slice(&[1, 2, 3, 4, 5]), 4);
-        assert!(!tx.push(&6));
-        let mut seen = vec![];
-        assert_eq!(rx.pop_batch(3, |r| seen.push(*r)), 3);
-        assert_eq!(tx.free(), 3);
-        assert!(tx.push(&7));
-        while rx.pop_batch(usize::MAX, |r| seen.push(*r)) > 0 {}
-        assert_eq!(seen, [1, 2, 3, 4, 7]);
-        assert_eq!(rx.pop(), None);
-        assert!(tx.is_drained());
-    }
-
-    #[test]
-    fn staged_records_are_invisible_until_published() {
-        let (mut tx, mut rx) = on_heap(4, 0u32);
-        assert!(tx.stage(&1) && tx.stage(&2));
-        assert_eq!(rx.available(), 0);
-        tx.publish();
-        assert_eq!(rx.available(), 2);
-    }
-
-    #[test]
-    fn what_was_only_seen_stays_in_the_ring() {
-        let (mut tx, mut rx) = on_heap(4, 0u32);
-        tx.push_slice(&[1, 2, 3]);
-        let mut seen = vec![];
-        assert_eq!(rx.peek(2, |r| seen.push(*r)), 2);
-        assert_eq!(rx.pop_batch(8, |r| seen.push(*r)), 3);
-        assert_eq!(seen, [1, 2, 1, 2, 3]);
-    }
-
-    #[test]
-    fn a_refused_record_stays_in_the_ring() {
-        let (mut tx, mut rx) = on_heap(4, 0u32);
-        tx.push_slice(&[1, 2, 3]);
-        assert_eq!(rx.pop_while(8, |r| *r < 2), 1);
-        assert_eq!(rx.pop(), Some(2));
-    }
-
-    #[test]
-    fn records_cross_threads_in_order_and_whole() {
-        let (mut tx, mut rx) = on_heap(64, [0u64; 8]);
-        let writer = std::thread::spawn(move || {
-            for n in 0..100_000u64 {
-                while !tx.push(&[n; 8]) {
-                    std::thread::yield_now();
-                }
-            }
-        });
-        let mut next = 0;
-        while next < 100_000 {
-            let taken = rx.pop_batch(16, |r| {
-                assert_eq!(*r, [next; 8]);
-                next += 1;
-            });
-            if taken == 0 {
-                std::thread::yield_now();
-            }
-        }
-        writer.join().unwrap();
-    }
-
-    #[test]
-    fn batches_that_follow_each_other_are_read_together() {
-        let (mut tx, mut rx) = on_heap(8, 0u32);
-        (0..5).for_each(|n| assert!(tx.push(&n)));
-        assert_eq!(rx.available(), 1, "at least");
-        assert_eq!(rx.pop(), Some(0));
-        assert!(rx.has(4) && !rx.has(5));
-        assert_eq!(rx.pop_batch(8, |_| ()), 4);
-    }
-
-    /// What a ring is asked to do.
-    #[derive(Clone, Debug)]
-    enum Step {
-        Stage(usize),
-        Publish,
-        Pop(usize),
-        Peek(usize),
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            (1usize..6).prop_map(Step::Stage),
-            Just(Step::Publish),
-            (1usize..6).prop_map(Step::Pop),
-            (1usize..6).prop_map(Step::Peek),
-        ];
-        prop::collection::vec(step, 1..200)
-    }
-
-    proptest! {
-        /// Batches of any length, read in any portions, many times round: a queue.
-        #[test]
-        fn the_ring_is_a_queue(steps in steps(), log in 0u32..4) {
-            let capacity = 1 << log;
-            let (mut tx, mut rx) = on_heap(capacity, 0u64);
-            let (mut next, mut staged, mut published) = (0u64, 0, VecDeque::new());
-            for step in steps {
-                match step {
-                    Step::Stage(count) => {
-                        for _ in 0..count {
-                            let fits = published.len() + staged < capacity;
-                            prop_assert_eq!(tx.stage(&next), fits);
-                            if fits {
-                                staged += 1;
-                                next += 1;
-                            }
-                        }
-                    }
-                    Step::Publish => {
-                        tx.publish();
-                        published.extend(next - staged as u64..next);
-                        staged = 0;
-                    }
-                    Step::Pop(most) => {
-                        let mut got = vec![];
-                        let count = rx.pop_batch(most, |record| got.push(*record));
-                        prop_assert_eq!(count > 0, !published.is_empty());
-                        prop_assert!(count <= most);
-                        prop_assert_eq!(got, published.drain(..count).collect::<Vec<_>>());
-                    }
-                    Step::Peek(most) => {
-                        let mut seen = vec![];
-                        rx.peek(most, |record| seen.push(*record));
-                        prop_assert!(published.iter().zip(&seen).all(|(a, b)| a == b));
-                        prop_assert!(seen.len() <= published.len());
-                    }
-                }
-                prop_assert_eq!(tx.is_drained(), published.len() + staged == 0);
-            }
-        }
-    }
-
-    #[test]
-    #[should_panic(expected = "power of two")]
-    fn a_capacity_that_is_no_power_of_two_is_refused() {
-        let _ = on_heap(3, 0u8);
-    }
-}
+mod tests;
