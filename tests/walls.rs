@@ -28,8 +28,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "order", "runtime", "net", "wire", "journal", "audit", "gateway", "config", "client",
-            "segment",
+            "order", "ring", "runtime", "net", "wire", "journal", "audit", "gateway", "config",
+            "client", "segment",
         ],
     ),
 ];

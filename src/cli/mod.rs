@@ -10,6 +10,7 @@ mod doctor;
 mod hash_password;
 mod journal;
 mod order;
+mod ring;
 mod run;
 mod stats;
 
@@ -47,6 +48,7 @@ enum Command {
     Order(order::Arguments),
     Stats(stats::Arguments),
     Connections(connections::Arguments),
+    Ring(ring::Arguments),
     HashPassword(hash_password::Arguments),
 }
 
@@ -67,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Order(arguments) => order::run(&arguments),
         Command::Stats(arguments) => stats::run(&arguments),
         Command::Connections(arguments) => connections::run(&arguments),
+        Command::Ring(arguments) => ring::run(&arguments),
         Command::HashPassword(arguments) => hash_password::run(&arguments),
     };
     match done {

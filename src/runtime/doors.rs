@@ -33,6 +33,11 @@ impl Readers {
         Ok(unsafe { found.as_ref() }.map(|entry| Readers { group: Some(entry.gr_gid) }))
     }
 
+    /// The group's number.
+    pub fn gid(self) -> Option<u32> {
+        self.group
+    }
+
     /// A folder's rights: with a group, what is made in it is the group's too.
     fn folder_mode(self) -> u32 {
         if self.group.is_some() { 0o2750 } else { 0o700 }

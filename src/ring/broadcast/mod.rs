@@ -169,6 +169,12 @@ impl<R: Record> Publisher<R> {
         self.next
     }
 
+    /// The record written last, if there is one.
+    pub fn last(&self) -> Option<R> {
+        let last = Subscriber { shared: self.shared.clone(), next: self.next.checked_sub(1)? };
+        last.read().ok()?.and_then(|claimed| claimed.get().copied())
+    }
+
     /// Writes a record over the oldest.
     #[inline]
     pub fn push(&mut self, record: &R) {

@@ -192,6 +192,18 @@ impl<T: Copy> Producer<T> {
         self.tail
     }
 
+    /// The record published last, which stays where it is until it is written over; `None` if there is
+    /// none, or something was staged since.
+    pub fn last(&self) -> Option<T> {
+        let there = self.tail == self.published && self.tail > 0;
+        there.then(|| {
+            self.shared.slot(self.tail - 1).record.with(|record| {
+                // SAFETY: a place holds a record, and we are the only one who writes it.
+                unsafe { *record }
+            })
+        })
+    }
+
     /// Records the ring can hold.
     pub fn capacity(&self) -> usize {
         self.shared.capacity as usize
