@@ -195,7 +195,7 @@ impl Shape {
             *to = word(RECORD_NAME + 8 * at).to_ne_bytes();
         }
         let (capacity, record_bytes) = (word(CAPACITY), word(RECORD_BYTES));
-        if !capacity.is_power_of_two() || !(1..=1 << 20).contains(&record_bytes) {
+        if !capacity.is_power_of_two() || capacity < 2 || !(1..=1 << 20).contains(&record_bytes) {
             return refused(format!(
                 "the header is damaged: {capacity} records of {record_bytes} bytes"
             ));
