@@ -1,5 +1,6 @@
 //! `millrace ring`: rings that processes share, from the command line.
 
+mod bench;
 mod consume;
 mod produce;
 mod show;
@@ -30,6 +31,7 @@ enum What {
     Produce(produce::Arguments),
     Consume(consume::Arguments),
     Show(show::Arguments),
+    Bench(bench::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
@@ -37,6 +39,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         What::Produce(arguments) => produce::run(arguments),
         What::Consume(arguments) => consume::run(arguments),
         What::Show(arguments) => show::run(arguments),
+        What::Bench(arguments) => bench::run(arguments),
     }
 }
 
