@@ -46,7 +46,7 @@ pub struct Arguments {
 const SIZES: [u64; 6] = [4, 8, 16, 32, 56, 64];
 /// What that note measured: its ring's writes of four bytes a second.
 const NOTE_PER_SECOND: f64 = 40e6;
-const BATCH: u64 = 64;
+const BATCH: u64 = 256;
 /// Multiplications that a broadcasting writer does for each record: some 70 ns, less than a command takes a
 /// book.
 const WORK: u64 = 80;
