@@ -75,7 +75,7 @@ typedef struct {
     uint64_t tail, published, head_seen;
     int kind, ring_file;
     void *ring, *page;
-    size_t ring_bytes;
+    size_t ring_bytes, page_bytes;
     char error[384];
 } millrace_writer;
 
@@ -87,7 +87,7 @@ typedef struct {
     uint64_t next, tail_seen;
     int kind, ring_file, page_file;
     void *ring, *page;
-    size_t ring_bytes;
+    size_t ring_bytes, page_bytes;
     char error[384];
 } millrace_reader;
 
@@ -194,10 +194,19 @@ static inline struct flock millrace__whole_file(void) {
     return lock;
 }
 
-/* Of the open file, not of the process: gone with its last descriptor. */
+/* Of the open file, not of the process: gone with its last descriptor and its last mapping. */
 static inline int millrace__lock(int file) {
     struct flock lock = millrace__whole_file();
     return fcntl(file, F_OFD_SETLK, &lock);
+}
+
+/* Lets a lock go even if something is mapped still, and closes. */
+static inline void millrace__close(int file) {
+    struct flock lock = millrace__whole_file();
+    if (file < 0) return;
+    lock.l_type = F_UNLCK;
+    (void)fcntl(file, F_OFD_SETLK, &lock);
+    close(file);
 }
 
 static inline int millrace__is_held(int file) {
@@ -285,7 +294,8 @@ static inline int millrace__check(char *error, const char *path, const void *map
 }
 
 /* Opens, checks and maps a queue's reader's page. */
-static inline void *millrace__page(char *error, const char *path, int *file, int for_writing, uint64_t identity) {
+static inline void *millrace__page(char *error, const char *path, int *file, int for_writing, uint64_t identity,
+                                   size_t *page_bytes) {
     *file = open(path, (for_writing ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
     if (*file < 0) {
         if (errno == ENOENT) millrace__fail(error, "%s: is missing beside its ring", path);
@@ -293,15 +303,17 @@ static inline void *millrace__page(char *error, const char *path, int *file, int
         return NULL;
     }
     void *page = NULL;
-    if (millrace__length(error, path, *file) < MILLRACE__PAGE)
+    int64_t bytes = millrace__length(error, path, *file);
+    *page_bytes = bytes < 0 ? 0 : (size_t)bytes; /* as a whole: part of a huge page cannot be given back */
+    if (bytes < MILLRACE__PAGE)
         millrace__fail(error, "%s: was cut short", path);
     else
-        page = millrace__map(error, path, *file, MILLRACE__PAGE, PROT_READ | (for_writing ? PROT_WRITE : 0));
+        page = millrace__map(error, path, *file, *page_bytes, PROT_READ | (for_writing ? PROT_WRITE : 0));
     if (page) {
         int right = millrace__get(page, 0) == millrace__magic("MILLREAD") &&
                     millrace__get(page, 8) == MILLRACE_VERSION && millrace__get(page, 16) == identity;
         if (right) return page;
-        munmap(page, MILLRACE__PAGE);
+        munmap(page, *page_bytes);
         millrace__fail(error, "%s: not the page of the ring beside it", path);
     }
     close(*file);
@@ -332,20 +344,21 @@ static inline int millrace__make_page(char *error, const char *path, const millr
     int file = millrace__open_own(error, path);
     if (file < 0) return -1;
     int failed = -1;
+    int64_t bytes = 0;
     if (millrace__lock(file) != 0) {
         millrace__fail(error, "%s has a reader already", path);
-    } else if (millrace__take_pages(error, path, file, MILLRACE__PAGE) >= 0 &&
+    } else if ((bytes = millrace__take_pages(error, path, file, MILLRACE__PAGE)) >= 0 &&
                millrace__doors(error, path, file, terms->group, terms->mode | ((terms->mode & 044) >> 1)) == 0) {
-        void *page = millrace__map(error, path, file, MILLRACE__PAGE, PROT_READ | PROT_WRITE);
+        void *page = millrace__map(error, path, file, (size_t)bytes, PROT_READ | PROT_WRITE);
         if (page) {
             millrace__put(page, 8, MILLRACE_VERSION);
             millrace__put(page, 16, identity);
             millrace__put(page, 0, millrace__magic("MILLREAD"));
-            munmap(page, MILLRACE__PAGE);
+            munmap(page, (size_t)bytes);
             failed = 0;
         }
     }
-    close(file);
+    millrace__close(file);
     return failed;
 }
 
@@ -381,8 +394,8 @@ static inline int64_t millrace__make(char *error, const char *path, const char *
 /* Closes a writer; what was staged and not published is lost. */
 static inline void millrace_close_writer(millrace_writer *w) {
     if (w->ring) munmap(w->ring, w->ring_bytes);
-    if (w->page) munmap(w->page, MILLRACE__PAGE);
-    if (w->ring_file >= 0) close(w->ring_file);
+    if (w->page) munmap(w->page, w->page_bytes);
+    millrace__close(w->ring_file);
     w->ring = w->page = NULL;
     w->ring_file = -1;
 }
@@ -426,12 +439,13 @@ static inline int millrace_open_writer(millrace_writer *w, const char *dir, cons
         millrace__fail(w->error, "%s: was cut short: %lld bytes", path, (long long)bytes);
         bytes = -1;
     } else if (bytes > 0) {
-        void *header = millrace__map(w->error, path, w->ring_file, MILLRACE__PLACES, PROT_READ);
+        void *header = millrace__map(w->error, path, w->ring_file, (size_t)bytes, PROT_READ);
         finished = header && millrace__get(header, 0) != 0;
+        size_t mapped = (size_t)bytes;
         if (!header || (finished && millrace__check(w->error, path, header, (uint64_t)bytes, kind, record,
                                                     record_bytes, capacity) != 0))
             bytes = -1;
-        if (header) munmap(header, MILLRACE__PLACES);
+        if (header) munmap(header, mapped);
     }
     if (bytes >= 0 && !finished) {
         bytes = millrace__make(w->error, path, reader_path, w->ring_file, kind, record, record_bytes, terms);
@@ -443,7 +457,7 @@ static inline int millrace_open_writer(millrace_writer *w, const char *dir, cons
     }
     if (w->ring && kind == MILLRACE_QUEUE) {
         int file;
-        w->page = millrace__page(w->error, reader_path, &file, 0, millrace__get(w->ring, 16));
+        w->page = millrace__page(w->error, reader_path, &file, 0, millrace__get(w->ring, 16), &w->page_bytes);
         if (w->page) close(file);
     }
     if (!w->ring || (kind == MILLRACE_QUEUE && !w->page)) {
@@ -521,9 +535,9 @@ static inline void millrace_writer_beat(millrace_writer *w) {
 /* Closes a reader. What it did not give back, the next one reads. */
 static inline void millrace_close_reader(millrace_reader *r) {
     if (r->ring) munmap(r->ring, r->ring_bytes);
-    if (r->page) munmap(r->page, MILLRACE__PAGE);
+    if (r->page) munmap(r->page, r->page_bytes);
     if (r->ring_file >= 0) close(r->ring_file);
-    if (r->page_file >= 0) close(r->page_file);
+    millrace__close(r->page_file);
     r->ring = r->page = NULL;
     r->ring_file = r->page_file = -1;
 }
@@ -596,7 +610,8 @@ static inline int millrace_open_reader(millrace_reader *r, const char *dir, cons
         if (kind == MILLRACE_BROADCAST) {
             started = millrace__start_broadcast(r, path, start);
         } else {
-            r->page = millrace__page(r->error, reader_path, &r->page_file, 1, millrace__get(r->ring, 16));
+            r->page = millrace__page(r->error, reader_path, &r->page_file, 1, millrace__get(r->ring, 16),
+                                     &r->page_bytes);
             if (r->page && millrace__lock(r->page_file) != 0) {
                 millrace__fail(r->error, "%s has a reader already, process %llu", reader_path,
                                (unsigned long long)millrace__get(r->page, MILLRACE__READER));

@@ -266,6 +266,15 @@ fn python_refuses_what_rust_does() {
     }
 }
 
+#[test]
+fn python_looks_at_records_where_they_lie() {
+    let Some(Python(python)) = Python::find() else { return };
+    let scratch = Scratch::new();
+    let mut child = Command::new(python);
+    child.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rings/views.py")).arg(&scratch.0);
+    passed(child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+}
+
 /// The layout that the other languages have written down.
 #[test]
 fn an_event_is_so_many_bytes() {

@@ -30,13 +30,13 @@ EXPORT millrace_reader *mr_reader(const char *dir, const char *name, int kind, c
 
 /* Lets an end go; its memory stays, for who still looks at it. */
 EXPORT void mr_leave_writer(millrace_writer *w) {
-    if (w->ring_file >= 0) close(w->ring_file);
+    millrace__close(w->ring_file);
     w->ring_file = -1;
 }
 
 EXPORT void mr_leave_reader(millrace_reader *r) {
     if (r->ring_file >= 0) close(r->ring_file);
-    if (r->page_file >= 0) close(r->page_file);
+    millrace__close(r->page_file);
     r->ring_file = r->page_file = -1;
 }
 

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
@@ -269,10 +268,9 @@ fn open_ring<R: Record>(place: &Place, kind: Kind) -> Result<(Mapped, File, Shap
     let path = place.ring();
     let file = file::open(&path, Access::Read)?;
     let len = file::check_len(&file, &path, PLACES as u64)?;
-    let header = map(&file, &path, PLACES as u64, Access::Read)?;
-    let shape = Shape::read(&header, &path, len)?;
+    let ring = file::map(&file, &path, len, Access::Read)?;
+    let shape = Shape::read(&ring, &path, len)?;
     shape.expect(&Shape::of::<R>(kind, shape.capacity as usize), &path)?;
-    let ring = map(&file, &path, len, Access::Read)?;
     Ok((ring, file, shape))
 }
 
@@ -283,18 +281,10 @@ fn open_page(path: &Path, access: Access, identity: u64) -> Result<(File, Mapped
         error => error,
     };
     let file = file::open(path, access).map_err(missing)?;
-    file::check_len(&file, path, PAGE_BYTES as u64).map_err(missing)?;
-    let page = map(&file, path, PAGE_BYTES as u64, access)?;
+    let len = file::check_len(&file, path, PAGE_BYTES as u64).map_err(missing)?;
+    let page = file::map(&file, path, len, access)?;
     layout::check_reader(&page, path, identity)?;
     Ok((file, page))
-}
-
-fn map(file: &File, path: &Path, len: u64, access: Access) -> Result<Mapped, RegionError> {
-    let system = RegionError::system("map", path);
-    let Ok(len) = usize::try_from(len) else {
-        return Err(system(io::ErrorKind::OutOfMemory.into()));
-    };
-    Mapped::new(file, len, access, true).map_err(system)
 }
 
 fn taken(path: &Path, end: End, map: &Mapped) -> RegionError {
@@ -313,11 +303,11 @@ fn attach_writer<R: Record>(place: &Place, terms: &Terms, kind: Kind) -> Result<
     let lock = loop {
         let file = file::open_or_make(&path)?;
         let lock = Locked::take(file).map_err(|file| {
-            match map(&file, &path, PLACES as u64, Access::Read) {
-                Ok(header) if file::check_len(&file, &path, PLACES as u64).is_ok() => {
-                    taken(&path, End::Writer, &header)
-                }
-                _ => RegionError::refused(&path, "is being made by another writer"),
+            let ring = file::check_len(&file, &path, PLACES as u64)
+                .and_then(|len| file::map(&file, &path, len, Access::Read));
+            match ring {
+                Ok(ring) => taken(&path, End::Writer, &ring),
+                Err(_) => RegionError::refused(&path, "is being made by another writer"),
             }
         })?;
         // Somebody may have removed it in between.
@@ -326,10 +316,9 @@ fn attach_writer<R: Record>(place: &Place, terms: &Terms, kind: Kind) -> Result<
         }
     };
     let ring = match finished(&lock.file, &path)? {
-        Some((header, len)) => {
-            let found = Shape::read(&header, &path, len)?;
-            found.expect(&shape, &path)?;
-            map(&lock.file, &path, len, Access::Write)?
+        Some((ring, len)) => {
+            Shape::read(&ring, &path, len)?.expect(&shape, &path)?;
+            ring
         }
         None => make::<R>(place, terms, &shape, &lock.file).inspect_err(|_| {
             let _ = std::fs::remove_file(&path);
@@ -343,12 +332,12 @@ fn attach_writer<R: Record>(place: &Place, terms: &Terms, kind: Kind) -> Result<
     Ok(Hold { ring, page, other, _lock: Some(lock) })
 }
 
-/// What is in front of the records of a ring that was finished, and the length of its file.
+/// A ring that was finished, and the length of its file.
 fn finished(file: &File, path: &Path) -> Result<Option<(Mapped, u64)>, RegionError> {
     match file::check_len(file, path, PLACES as u64) {
         Ok(len) => {
-            let header = map(file, path, PLACES as u64, Access::Read)?;
-            Ok(layout::is_finished(&header).then_some((header, len)))
+            let ring = file::map(file, path, len, Access::Write)?;
+            Ok(layout::is_finished(&ring).then_some((ring, len)))
         }
         Err(RegionError::NotThere { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -367,7 +356,7 @@ fn make<R: Record>(
         return Err(RegionError::refused(&path, "more records than can be counted"));
     };
     let len = file::take_pages(file, &path, bytes)?;
-    let ring = map(file, &path, len, Access::Write)?;
+    let ring = file::map(file, &path, len, Access::Write)?;
     let identity = RandomState::new().hash_one(std::process::id());
     if shape.kind == Kind::Queue {
         make_page(place, terms, identity)?;
@@ -384,13 +373,15 @@ fn make_page(place: &Place, terms: &Terms, identity: u64) -> Result<(), RegionEr
     let path = place.reader();
     let file = file::open_or_make(&path)?;
     let lock = Locked::take(file).map_err(|file| {
-        match map(&file, &path, PAGE_BYTES as u64, Access::Read) {
+        let page = file::check_len(&file, &path, PAGE_BYTES as u64)
+            .and_then(|len| file::map(&file, &path, len, Access::Read));
+        match page {
             Ok(page) => taken(&path, End::Reader, &page),
             Err(error) => error,
         }
     })?;
     let len = file::take_pages(&lock.file, &path, PAGE_BYTES as u64)?;
-    let page = map(&lock.file, &path, len, Access::Write)?;
+    let page = file::map(&lock.file, &path, len, Access::Write)?;
     file::open_doors(&lock.file, &path, terms, terms.mode | ((terms.mode & 0o044) >> 1))?;
     layout::write_reader(&page, identity);
     Ok(())

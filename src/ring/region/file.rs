@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{RegionError, Terms};
-use crate::ring::mapped::Access;
+use crate::ring::mapped::{Access, Mapped};
 
 /// Opens a file that should be there.
 pub(super) fn open(path: &Path, access: Access) -> Result<File, RegionError> {
@@ -104,6 +104,16 @@ pub(super) struct Locked {
     pub file: File,
 }
 
+impl Drop for Locked {
+    /// A mapping keeps the open file, and so its lock, longer than its descriptor does.
+    fn drop(&mut self) {
+        let mut lock = whole_file();
+        lock.l_type = libc::F_UNLCK as libc::c_short;
+        // SAFETY: a system call on an open descriptor; the lock's range is only read.
+        unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_SETLK, &lock) };
+    }
+}
+
 impl Locked {
     /// Locks a file that is open for writing; gives it back if somebody else has.
     pub fn take(file: File) -> Result<Locked, File> {
@@ -130,6 +140,20 @@ fn whole_file() -> libc::flock {
     lock.l_type = libc::F_WRLCK as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;
     lock
+}
+
+/// Maps a file as a whole: part of a huge page cannot be given back.
+pub(super) fn map(
+    file: &File,
+    path: &Path,
+    len: u64,
+    access: Access,
+) -> Result<Mapped, RegionError> {
+    let system = RegionError::system("map", path);
+    let Ok(len) = usize::try_from(len) else {
+        return Err(system(io::ErrorKind::OutOfMemory.into()));
+    };
+    Mapped::new(file, len, access, true).map_err(system)
 }
 
 /// Unix nanoseconds.

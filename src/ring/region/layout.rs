@@ -324,8 +324,7 @@ pub fn look(place: &Place) -> Result<Sight, RegionError> {
     let path = place.ring();
     let file = file::open(&path, Access::Read)?;
     let len = file::check_len(&file, &path, PLACES as u64)?;
-    let system = RegionError::system("map", &path);
-    let map = Mapped::new(&file, PLACES, Access::Read, true).map_err(system)?;
+    let map = file::map(&file, &path, len, Access::Read)?;
     let shape = Shape::read(&map, &path, len)?;
     let word = |map: &Mapped, at| AtomicU64::load(map.word(at), Acquire);
     let reader = match shape.kind {
@@ -333,9 +332,8 @@ pub fn look(place: &Place) -> Result<Sight, RegionError> {
         Kind::Queue => {
             let path = place.reader();
             let file = file::open(&path, Access::Read)?;
-            file::check_len(&file, &path, PAGE_BYTES as u64)?;
-            let system = RegionError::system("map", &path);
-            let page = Mapped::new(&file, PAGE_BYTES, Access::Read, true).map_err(system)?;
+            let len = file::check_len(&file, &path, PAGE_BYTES as u64)?;
+            let page = file::map(&file, &path, len, Access::Read)?;
             check_reader(&page, &path, identity(&map))?;
             let life = End::Reader.life(&page);
             Some(Reading { read: word(&page, HEAD), life, lives: Locked::is_held(&file) })
