@@ -140,8 +140,8 @@ fn a_full_memory_is_an_error_and_not_a_signal() {
 /// Somebody who is neither the writer nor of its group.
 #[test]
 fn who_may_not_read_is_told_so() {
-    // SAFETY: no arguments; cannot fail.
     #[allow(unsafe_code, reason = "asks who we are")]
+    // SAFETY: no arguments; cannot fail.
     if unsafe { libc::geteuid() } != 0 {
         return eprintln!("skip  only root can be somebody else");
     }

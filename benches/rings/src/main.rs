@@ -44,12 +44,11 @@ const ALL: [(Way, &str); 5] = [
 
 const PLAN: Plan = Plan { trips: 100_000, stream: 4_000_000, batch: 64 };
 
-struct Sending(millrace::ring::Producer<Record>);
+struct Sending<'a>(&'a mut millrace::ring::Producer<Record>);
 struct Receiving(millrace::ring::Consumer<Record>);
-struct SendingAcross(region::Attached<millrace::ring::Producer<Record>>);
 struct ReceivingAcross(region::Receiver<Record>);
 
-impl Out<Record> for Sending {
+impl Out<Record> for Sending<'_> {
     #[inline(always)]
     fn put(&mut self, record: &Record) -> bool {
         self.0.stage(record)
@@ -65,18 +64,6 @@ impl In<Record> for Receiving {
     #[inline(always)]
     fn take(&mut self, most: usize, see: impl FnMut(&Record)) -> usize {
         self.0.pop_batch(most, see)
-    }
-}
-
-impl Out<Record> for SendingAcross {
-    #[inline(always)]
-    fn put(&mut self, record: &Record) -> bool {
-        self.0.stage(record)
-    }
-
-    #[inline(always)]
-    fn publish(&mut self) {
-        self.0.publish();
     }
 }
 
@@ -197,10 +184,10 @@ fn measure(way: Way, cores: [usize; 2]) -> Result<Figures, Box<dyn Error>> {
     let terms = Terms { capacity: CAPACITY, ..Terms::default() };
     match way {
         Way::Millrace => {
-            let (out, there) = millrace::ring::on_heap(CAPACITY, [0; 7]);
-            let (answers, back) = millrace::ring::on_heap(CAPACITY, [0; 7]);
-            let others = (Receiving(there), Sending(answers));
-            Ok(in_process(cores, PLAN, (Sending(out), Receiving(back)), others))
+            let (mut out, there) = millrace::ring::on_heap(CAPACITY, [0; 7]);
+            let (mut answers, back) = millrace::ring::on_heap(CAPACITY, [0; 7]);
+            let others = (Receiving(there), Sending(&mut answers));
+            Ok(in_process(cores, PLAN, (Sending(&mut out), Receiving(back)), others))
         }
         Way::Rtrb => {
             let (out, there) = rtrb::RingBuffer::new(CAPACITY);
@@ -218,11 +205,11 @@ fn measure(way: Way, cores: [usize; 2]) -> Result<Figures, Box<dyn Error>> {
         }
         Way::MillraceAcross => {
             let places = places(id)?;
-            let mut out = SendingAcross(region::send(&places[0], &terms)?);
+            let mut out = region::send(&places[0], &terms)?;
             let child = other(way, id, cores[1])?;
             let mut back = ReceivingAcross(receive(&places[1])?);
             pin(cores[0]);
-            let figures = ask(&mut out, &mut back, PLAN);
+            let figures = ask(&mut Sending(&mut out), &mut back, PLAN);
             for place in &places {
                 std::fs::remove_file(place.ring())?;
                 std::fs::remove_file(place.reader())?;
@@ -251,7 +238,8 @@ fn be_the_other(way: &str, id: u32, core: usize) -> Result<(), Box<dyn Error>> {
         let places = places(id)?;
         let mut there = ReceivingAcross(receive(&places[0])?);
         let terms = Terms { capacity: CAPACITY, ..Terms::default() };
-        answer(&mut there, &mut SendingAcross(region::send(&places[1], &terms)?), PLAN);
+        let mut out = region::send(&places[1], &terms)?;
+        answer(&mut there, &mut Sending(&mut out), PLAN);
         return Ok(());
     }
     let node = NodeBuilder::new().create::<Service>()?;

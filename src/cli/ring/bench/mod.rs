@@ -162,7 +162,7 @@ impl Bench<'_> {
                 // The other end of the way back makes it.
                 let mut other = self.other::<R>(way, Stdio::null(), Stdio::null(), &names.id)?;
                 let mut back = wait_for(&names.back)?;
-                self.asked(&mut other, || ask(&mut out, &mut back, plan))
+                self.asked(&mut other, || ask(&mut *out, &mut back, plan))
             }
             Way::Socket => {
                 let (ours, theirs) = UnixStream::pair()?;
@@ -384,7 +384,7 @@ fn be_the_other(arguments: &Arguments, how: &[String]) -> Outcome {
                     let mut there = wait_for::<R>(&names.there)?;
                     let terms = Terms { capacity: arguments.capacity, ..Terms::default() };
                     let mut out = region::send::<R>(&names.back, &terms)?;
-                    answer(&mut there, &mut out, plan);
+                    answer(&mut there, &mut *out, plan);
                 }
                 _ => {
                     let from = std::io::stdin();

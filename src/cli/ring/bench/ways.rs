@@ -7,7 +7,7 @@ use crossbeam_queue::ArrayQueue;
 use zerocopy::FromBytes;
 
 use super::harness::{In, Item, Out};
-use crate::ring::region::{Attached, Receiver};
+use crate::ring::region::Receiver;
 use crate::ring::{Consumer, Producer, Record};
 
 /// A record of every way here: plain bytes.
@@ -31,18 +31,6 @@ impl<R: Item> In<R> for Consumer<R> {
     #[inline(always)]
     fn take(&mut self, most: usize, see: impl FnMut(&R)) -> usize {
         self.pop_batch(most, see)
-    }
-}
-
-impl<R: Item + Record> Out<R> for Attached<Producer<R>> {
-    #[inline(always)]
-    fn put(&mut self, record: &R) -> bool {
-        self.stage(record)
-    }
-
-    #[inline(always)]
-    fn publish(&mut self) {
-        Producer::publish(self);
     }
 }
 
