@@ -227,16 +227,14 @@ static inline int64_t millrace__length(char *error, const char *path, int file) 
     return millrace__fail(error, "cannot look at %s: %s", path, strerror(errno));
 }
 
-/* Makes a file so long, all zero, with every page there now: no signal later. */
+/* Makes an empty file so long, all zero, with every page there now: no signal later. */
 static inline int64_t millrace__take_pages(char *error, const char *path, int file, uint64_t bytes) {
     struct statfs found;
     uint64_t block = MILLRACE__PAGE;
     if (fstatfs(file, &found) == 0 && (uint64_t)found.f_type == 0x958458f6u) block = (uint64_t)found.f_bsize;
     bytes = (bytes + block - 1) / block * block;
-    int failed = ftruncate(file, 0) == 0 ? posix_fallocate(file, 0, (off_t)bytes) : errno;
+    int failed = posix_fallocate(file, 0, (off_t)bytes);
     if (failed == 0) return (int64_t)bytes;
-    if (ftruncate(file, 0) != 0) { /* it is removed next */
-    }
     return millrace__fail(error, "cannot take the memory of %s: %s", path, strerror(failed));
 }
 
@@ -249,6 +247,25 @@ static inline int millrace__open_own(char *error, const char *path) {
         return millrace__fail(error, "%s: belongs to another user", path);
     }
     return file;
+}
+
+/* Opens and locks a file that is, or will be, this process's to write to; says how long it is. */
+static inline int millrace__own(char *error, const char *path, const char *end, int64_t *bytes) {
+    struct stat here, there;
+    for (;;) {
+        int file = millrace__open_own(error, path);
+        if (file < 0) return -1;
+        if (millrace__lock(file) != 0) {
+            close(file);
+            return millrace__fail(error, "%s has a %s already", path, end);
+        }
+        /* Somebody may have removed it in between. */
+        if (fstat(file, &here) == 0 && stat(path, &there) == 0 && here.st_ino == there.st_ino) {
+            *bytes = (int64_t)here.st_size;
+            return file;
+        }
+        millrace__close(file);
+    }
 }
 
 static inline int millrace__doors(char *error, const char *path, int file, long group, unsigned mode) {
@@ -341,13 +358,17 @@ static inline uint64_t millrace__newest_whole(const uint8_t *places, uint64_t ca
 
 static inline int millrace__make_page(char *error, const char *path, const millrace_terms *terms,
                                       uint64_t identity) {
-    int file = millrace__open_own(error, path);
-    if (file < 0) return -1;
-    int failed = -1;
+    int failed = -1, file;
     int64_t bytes = 0;
-    if (millrace__lock(file) != 0) {
-        millrace__fail(error, "%s has a reader already", path);
-    } else if ((bytes = millrace__take_pages(error, path, file, MILLRACE__PAGE)) >= 0 &&
+    for (;;) {
+        file = millrace__own(error, path, "reader", &bytes);
+        if (file < 0) return -1;
+        if (bytes == 0) break;
+        /* Of an earlier ring. Not cut, since somebody may look at it still. */
+        unlink(path);
+        millrace__close(file);
+    }
+    if ((bytes = millrace__take_pages(error, path, file, MILLRACE__PAGE)) >= 0 &&
                millrace__doors(error, path, file, terms->group, terms->mode | ((terms->mode & 044) >> 1)) == 0) {
         void *page = millrace__map(error, path, file, (size_t)bytes, PROT_READ | PROT_WRITE);
         if (page) {
@@ -420,32 +441,27 @@ static inline int millrace_open_writer(millrace_writer *w, const char *dir, cons
                               (unsigned long long)capacity);
     if (record_bytes < 1 || record_bytes > (1u << 20) || strlen(record) > 32)
         return millrace__fail(w->error, "%s: a record has 1 to 1048576 bytes and a name of at most 32", path);
-    struct stat here, there;
-    for (;;) {
-        w->ring_file = millrace__open_own(w->error, path);
-        if (w->ring_file < 0) return -1;
-        if (millrace__lock(w->ring_file) != 0) {
-            millrace__fail(w->error, "%s has a writer already", path);
-            millrace_close_writer(w);
-            return -1;
-        }
-        /* Somebody may have removed it in between. */
-        if (fstat(w->ring_file, &here) == 0 && stat(path, &there) == 0 && here.st_ino == there.st_ino) break;
-        close(w->ring_file);
-    }
-    int64_t bytes = (int64_t)here.st_size;
+    int64_t bytes;
     int finished = 0;
-    if (bytes > 0 && bytes < MILLRACE__PLACES) {
-        millrace__fail(w->error, "%s: was cut short: %lld bytes", path, (long long)bytes);
-        bytes = -1;
-    } else if (bytes > 0) {
+    for (;;) {
+        w->ring_file = millrace__own(w->error, path, "writer", &bytes);
+        if (w->ring_file < 0) return -1;
+        if (bytes > 0 && bytes < MILLRACE__PLACES) {
+            millrace__fail(w->error, "%s: was cut short: %lld bytes", path, (long long)bytes);
+            bytes = -1;
+        }
+        if (bytes <= 0) break;
         void *header = millrace__map(w->error, path, w->ring_file, (size_t)bytes, PROT_READ);
-        finished = header && millrace__get(header, 0) != 0;
         size_t mapped = (size_t)bytes;
+        finished = header && millrace__get(header, 0) != 0;
         if (!header || (finished && millrace__check(w->error, path, header, (uint64_t)bytes, kind, record,
                                                     record_bytes, capacity) != 0))
             bytes = -1;
         if (header) munmap(header, mapped);
+        if (finished || bytes < 0) break;
+        /* Nobody finished it. Not cut, since somebody may look at it still. */
+        unlink(path);
+        millrace__close(w->ring_file);
     }
     if (bytes >= 0 && !finished) {
         bytes = millrace__make(w->error, path, reader_path, w->ring_file, kind, record, record_bytes, terms);

@@ -300,29 +300,25 @@ fn attach_writer<R: Record>(place: &Place, terms: &Terms, kind: Kind) -> Result<
         return Err(RegionError::refused(&path, what));
     }
     let shape = Shape::of::<R>(kind, terms.capacity);
-    let lock = loop {
-        let file = file::open_or_make(&path)?;
-        let lock = Locked::take(file).map_err(|file| {
-            let ring = file::check_len(&file, &path, PLACES as u64)
-                .and_then(|len| file::map(&file, &path, len, Access::Read));
-            match ring {
-                Ok(ring) => taken(&path, End::Writer, &ring),
-                Err(_) => RegionError::refused(&path, "is being made by another writer"),
-            }
-        })?;
-        // Somebody may have removed it in between.
-        if file::is_at(&lock.file, &path) {
-            break lock;
+    let taken = |file: File| {
+        let ring = file::check_len(&file, &path, PLACES as u64)
+            .and_then(|len| file::map(&file, &path, len, Access::Read));
+        match ring {
+            Ok(ring) => taken(&path, End::Writer, &ring),
+            Err(_) => RegionError::refused(&path, "is being made by another writer"),
         }
     };
-    let ring = match finished(&lock.file, &path)? {
-        Some((ring, len)) => {
+    let (lock, ring) = match own(&path, taken, |file| finished(file, &path))? {
+        (lock, Some((ring, len))) => {
             Shape::read(&ring, &path, len)?.expect(&shape, &path)?;
-            ring
+            (lock, ring)
         }
-        None => make::<R>(place, terms, &shape, &lock.file).inspect_err(|_| {
-            let _ = std::fs::remove_file(&path);
-        })?,
+        (lock, None) => {
+            let ring = make::<R>(place, terms, &shape, &lock.file).inspect_err(|_| {
+                let _ = std::fs::remove_file(&path);
+            })?;
+            (lock, ring)
+        }
     };
     let (other, page) = match kind {
         Kind::Queue => open_page(&place.reader(), Access::Read, layout::identity(&ring))
@@ -330,6 +326,27 @@ fn attach_writer<R: Record>(place: &Place, terms: &Terms, kind: Kind) -> Result<
         Kind::Broadcast => (None, None),
     };
     Ok(Hold { ring, page, other, _lock: Some(lock) })
+}
+
+/// Locks a file for writing, with what of it is to be kept. If that is nothing, the file is empty: what was
+/// there is not cut, since somebody may look at it still, but left to them.
+fn own<T>(
+    path: &Path,
+    taken: impl Fn(File) -> RegionError,
+    keep: impl Fn(&File) -> Result<Option<T>, RegionError>,
+) -> Result<(Locked, Option<T>), RegionError> {
+    loop {
+        let lock = Locked::take(file::open_or_make(path)?).map_err(&taken)?;
+        // Somebody may have removed it in between.
+        if !file::is_at(&lock.file, path) {
+            continue;
+        }
+        let kept = keep(&lock.file)?;
+        if kept.is_some() || file::is_empty(&lock.file, path)? {
+            return Ok((lock, kept));
+        }
+        std::fs::remove_file(path).map_err(RegionError::system("remove", path))?;
+    }
 }
 
 /// A ring that was finished, and the length of its file.
@@ -371,15 +388,12 @@ fn make<R: Record>(
 /// Makes a queue's reader's page.
 fn make_page(place: &Place, terms: &Terms, identity: u64) -> Result<(), RegionError> {
     let path = place.reader();
-    let file = file::open_or_make(&path)?;
-    let lock = Locked::take(file).map_err(|file| {
+    let taken = |file: File| {
         let page = file::check_len(&file, &path, PAGE_BYTES as u64)
             .and_then(|len| file::map(&file, &path, len, Access::Read));
-        match page {
-            Ok(page) => taken(&path, End::Reader, &page),
-            Err(error) => error,
-        }
-    })?;
+        page.map_or_else(|error| error, |page| taken(&path, End::Reader, &page))
+    };
+    let (lock, _) = own(&path, taken, |_| Ok(None::<()>))?;
     let len = file::take_pages(&lock.file, &path, PAGE_BYTES as u64)?;
     let page = file::map(&lock.file, &path, len, Access::Write)?;
     file::open_doors(&lock.file, &path, terms, terms.mode | ((terms.mode & 0o044) >> 1))?;

@@ -53,20 +53,22 @@ pub(super) fn is_at(file: &File, path: &Path) -> bool {
     matches!((file.metadata(), std::fs::metadata(path)), (Ok(a), Ok(b)) if same(&a, &b))
 }
 
-/// Makes a file so long, all zero, with every page there now: a full file system says so here, and not by
-/// a signal at some later store.
+/// Whether there is nothing in a file.
+pub(super) fn is_empty(file: &File, path: &Path) -> Result<bool, RegionError> {
+    Ok(file.metadata().map_err(RegionError::system("look at", path))?.len() == 0)
+}
+
+/// Makes an empty file so long, all zero, with every page there now: a full file system says so here, and not
+/// by a signal at some later store.
 pub(super) fn take_pages(file: &File, path: &Path, bytes: u64) -> Result<u64, RegionError> {
-    let emptied = file.set_len(0).map_err(RegionError::system("empty", path));
     let bytes = bytes.next_multiple_of(block_bytes(file));
     let Ok(len) = libc::off_t::try_from(bytes) else {
         return Err(RegionError::refused(path, format!("{bytes} bytes are more than a file has")));
     };
-    emptied?;
     // SAFETY: a system call on a descriptor that `file` keeps open.
     match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, len) } {
         0 => Ok(bytes),
         error => {
-            let _ = file.set_len(0);
             let error = io::Error::from_raw_os_error(error);
             Err(RegionError::system("take the memory of", path)(error))
         }
