@@ -41,13 +41,14 @@ const fn stride<R>() -> usize {
 }
 
 /// What stands beside a record while it is written, and then when it is whole. What an earlier record
-/// left there is less, what a later one did is more.
+/// left there is less, what a later one did is more. (Wrapping for the sake of an index that another process
+/// made up; a true one never comes so far.)
 const fn being_written(index: u64) -> u64 {
-    2 * index + 1
+    index.wrapping_mul(2).wrapping_add(1)
 }
 
 const fn whole(index: u64) -> u64 {
-    2 * index + 2
+    index.wrapping_mul(2).wrapping_add(2)
 }
 
 /// Where the ring's parts lie, and what keeps them there.
@@ -324,7 +325,7 @@ impl<R: Record> Subscriber<R> {
     fn catch_up(&mut self) -> Lost {
         // The mark that showed it is behind the writer's tale of what came before; acquire sees both.
         let told = self.shared.told().load(Ordering::Acquire);
-        let next = told.saturating_sub(self.shared.capacity / 2).max(self.next + 1);
+        let next = told.saturating_sub(self.shared.capacity / 2).max(self.next.saturating_add(1));
         let records = next - self.next;
         self.next = next;
         Lost::Missed { records }

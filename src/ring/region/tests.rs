@@ -3,6 +3,8 @@
 use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::ring::broadcast::{From, Lost};
 
@@ -314,4 +316,53 @@ fn what_is_seen_from_outside_is_so() {
     assert_eq!((reader.read, reader.lives, reader.life.epoch), (1, true, 1));
     drop(rx);
     assert!(!look(&place).unwrap().reader.unwrap().lives);
+}
+
+/// Numbers that are near something, and others.
+fn words() -> impl Strategy<Value = u64> {
+    let near = (0u64..40, prop_oneof![Just(0), Just(1 << 32), Just(1 << 62), Just(u64::MAX - 40)]);
+    prop_oneof![near.prop_map(|(more, base)| base + more), any::<u64>()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever another process wrote into the files: an end is refused in a line, or it works in its bounds.
+    #[test]
+    fn made_up_files_end_in_a_line_or_do_no_harm(
+        broadcast in any::<bool>(),
+        ring in prop::collection::vec((prop_oneof![0u64..12, 512u64..516, 1024u64..1060], words()), 0..6),
+        page in prop::collection::vec((prop_oneof![0u64..3, 16u64..17], words()), 0..3),
+    ) {
+        let dir = Dir::new("made-up");
+        let place = dir.place();
+        if broadcast {
+            let mut tx = publish::<u64>(&place, &TERMS).unwrap();
+            (0..20).for_each(|n| tx.push(&n));
+        } else {
+            let mut tx = send::<u64>(&place, &TERMS).unwrap();
+            tx.push_slice(&[0, 1, 2]);
+            tx.push_slice(&[3, 4]);
+            page.iter().for_each(|(at, value)| scribble(&place.reader(), at * 8, *value));
+        }
+        ring.iter().for_each(|(at, value)| scribble(&place.ring(), at * 8, *value));
+        let _ = look(&place);
+        for start in [Start::Onward, Start::Newest] {
+            if let Ok(mut rx) = receive::<u64>(&place, start) {
+                let read: usize = (0..4).map(|_| rx.pop_batch(100, |_| ()).unwrap()).sum();
+                prop_assert!(read <= 4 * rx.capacity());
+            }
+        }
+        for from in [From::Newest, From::Oldest, From::Index(3)] {
+            if let Ok(mut rx) = subscribe::<u64>(&place, from) {
+                (0..4).for_each(|_| _ = rx.pop_batch(100, |_| ()));
+            }
+        }
+        if let Ok(mut tx) = publish::<u64>(&place, &TERMS) {
+            tx.push(&7);
+        }
+        if let Ok(mut tx) = send::<u64>(&place, &TERMS) {
+            prop_assert!(tx.push_slice(&[7; 20]) <= 8);
+        }
+    }
 }
