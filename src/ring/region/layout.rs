@@ -1,12 +1,11 @@
 //! What the files of a shared ring hold, byte by byte. All numbers are of 8 bytes, in the machine's order.
 
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::file::{self, Locked};
-use super::{Place, RegionError};
-use crate::ring::mapped::{Access, Mapped};
+use super::RegionError;
+use super::file;
+use crate::ring::mapped::Mapped;
 use crate::ring::memory::stride_bytes;
 use crate::ring::record::Record;
 
@@ -30,7 +29,7 @@ const KIND: usize = 24;
 const CAPACITY: usize = 32;
 const RECORD_BYTES: usize = 40;
 const STRIDE_BYTES: usize = 48;
-const MADE_NS: usize = 56;
+pub(super) const MADE_NS: usize = 56;
 const RECORD_NAME: usize = 64;
 pub(super) const NAME_BYTES: usize = 32;
 /// The index behind the newest record that was told of, in the writer's page.
@@ -277,80 +276,4 @@ pub(super) fn check_reader(map: &Mapped, path: &Path, identity: u64) -> Result<(
         return Err(RegionError::refused(path, "of another ring than the one beside it"));
     }
     Ok(())
-}
-
-/// What anybody who may read it sees of a shared ring.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sight {
-    /// What it is.
-    pub kind: Kind,
-    /// Layout of its files.
-    pub version: u64,
-    /// Records it holds.
-    pub capacity: u64,
-    /// Bytes of one.
-    pub record_bytes: u64,
-    /// Bytes from one to the next.
-    pub stride_bytes: u64,
-    /// What they are.
-    pub record_name: String,
-    /// When it was made, Unix nanoseconds.
-    pub made_ns: u64,
-    /// Bytes of its file.
-    pub file_bytes: u64,
-    /// Records written since then.
-    pub written: u64,
-    /// Who writes, or wrote last.
-    pub writer: Life,
-    /// Whether it is still there.
-    pub writer_lives: bool,
-    /// A queue's reader.
-    pub reader: Option<Reading>,
-}
-
-/// How far a queue's reader is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reading {
-    /// Records that it gave back since the ring was made.
-    pub read: u64,
-    /// Who reads, or read last.
-    pub life: Life,
-    /// Whether it is still there.
-    pub lives: bool,
-}
-
-/// Looks at a shared ring, as it is now; changes nothing.
-pub fn look(place: &Place) -> Result<Sight, RegionError> {
-    let path = place.ring();
-    let file = file::open(&path, Access::Read)?;
-    let len = file::check_len(&file, &path, PLACES as u64)?;
-    let map = file::map(&file, &path, len, Access::Read)?;
-    let shape = Shape::read(&map, &path, len)?;
-    let word = |map: &Mapped, at| AtomicU64::load(map.word(at), Acquire);
-    let reader = match shape.kind {
-        Kind::Broadcast => None,
-        Kind::Queue => {
-            let path = place.reader();
-            let file = file::open(&path, Access::Read)?;
-            let len = file::check_len(&file, &path, PAGE_BYTES as u64)?;
-            let page = file::map(&file, &path, len, Access::Read)?;
-            check_reader(&page, &path, identity(&map))?;
-            let life = End::Reader.life(&page);
-            Some(Reading { read: word(&page, HEAD), life, lives: Locked::is_held(&file) })
-        }
-    };
-    Ok(Sight {
-        kind: shape.kind,
-        version: VERSION,
-        capacity: shape.capacity,
-        record_bytes: shape.record_bytes,
-        stride_bytes: shape.stride_bytes(),
-        record_name: shape.record_name(),
-        made_ns: word(&map, MADE_NS),
-        file_bytes: len,
-        written: word(&map, TOLD),
-        writer: End::Writer.life(&map),
-        writer_lives: Locked::is_held(&file),
-        reader,
-    })
 }

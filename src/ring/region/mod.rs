@@ -24,14 +24,17 @@
 
 mod attached;
 mod file;
+mod hold;
 mod layout;
+mod look;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 
 pub use attached::{Attached, Receiver, Start, publish, receive, send, subscribe};
-pub use layout::{Kind, Life, Reading, Sight, look};
+pub use layout::{Kind, Life};
+pub use look::{Reading, Sight, look};
 
 /// Longest name of a ring.
 const NAME_MAX: usize = 64;
