@@ -490,6 +490,12 @@ static inline int millrace_open_writer(millrace_writer *w, const char *dir, cons
     w->tail = __atomic_load_n(w->told, __ATOMIC_ACQUIRE);
     w->tail = (kind == MILLRACE_QUEUE ? millrace__newest : millrace__newest_whole)(
         w->places, capacity, w->stride_bytes, w->word_offset, w->tail);
+    if (w->tail > (1ull << 62)) {
+        millrace__fail(w->error, "%s: says that %llu records were written, which cannot be", path,
+                       (unsigned long long)w->tail);
+        millrace_close_writer(w);
+        return -1;
+    }
     w->published = w->tail;
     /* Full, until the reader says something that can be. */
     w->head_seen = w->tail > capacity ? w->tail - capacity : 0;
@@ -563,7 +569,7 @@ static inline int millrace__start_queue(millrace_reader *r, const char *path, ui
         uint64_t told = __atomic_load_n(r->told, __ATOMIC_ACQUIRE);
         r->tail_seen = millrace__newest(r->places, r->capacity, r->stride_bytes, r->word_offset, told);
         r->next = start == MILLRACE_NEWEST ? r->tail_seen : __atomic_load_n(r->head, __ATOMIC_ACQUIRE);
-        if (r->next <= r->tail_seen && r->tail_seen - r->next <= r->capacity) break;
+        if (r->next <= r->tail_seen && r->tail_seen - r->next <= r->capacity && r->tail_seen <= (1ull << 62)) break;
         if (__atomic_load_n(r->told, __ATOMIC_ACQUIRE) == told)
             return millrace__fail(r->error,
                                   "%s: says that %llu records were read, which cannot be: %llu were written; "
@@ -581,7 +587,7 @@ static inline int millrace__start_broadcast(millrace_reader *r, const char *path
     r->next = start;
     if (start == MILLRACE_NEWEST || start == MILLRACE_ONWARD) r->next = newest;
     if (start == MILLRACE_OLDEST) r->next = newest > r->capacity ? newest - r->capacity : 0;
-    if (r->next <= newest) return 0;
+    if (r->next <= newest && newest <= (1ull << 62)) return 0;
     return millrace__fail(r->error, "%s: has %llu records, none to go on behind so far", path,
                           (unsigned long long)newest);
 }

@@ -23,6 +23,10 @@ pub unsafe trait Memory: Send + Sync + 'static {
 /// Bytes of a cache line.
 pub(super) const LINE_BYTES: usize = 64;
 
+/// Indices count records since a ring was made, and never come so far: a billion records a second take 146
+/// years. What another process says beyond it is not believed.
+pub(super) const INDEX_MAX: u64 = 1 << 62;
+
 /// Keeps memory where it is as long as it lives.
 pub(super) type Keeper = std::sync::Arc<dyn Send + Sync>;
 

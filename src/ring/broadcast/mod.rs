@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use super::memory::{Heap, Keeper, Memory, stride_bytes};
+use super::memory::{Heap, INDEX_MAX, Keeper, Memory, stride_bytes};
 use super::record::{Claimed, Record};
 use super::sync::{AtomicU64, Ordering, fence};
 
@@ -153,11 +153,15 @@ pub struct Publisher<R> {
 unsafe impl<R: Record> Send for Publisher<R> {}
 
 impl<R: Record> Publisher<R> {
-    /// The writing end of a ring whose writer is gone: goes on behind its last whole record.
-    pub(super) fn follow_on(shared: Shared<R>) -> Publisher<R> {
+    /// The writing end of a ring whose writer is gone: goes on behind its last whole record. `None` if what
+    /// that one says that it wrote cannot be.
+    pub(super) fn follow_on(shared: Shared<R>) -> Option<Publisher<R>> {
         let next = shared.newest();
+        if next > INDEX_MAX {
+            return None;
+        }
         shared.told().store(next, Ordering::Release);
-        Publisher { shared, next }
+        Some(Publisher { shared, next })
     }
 
     /// Records the ring holds.
@@ -250,7 +254,7 @@ impl<R: Record> Subscriber<R> {
             From::Oldest => newest.saturating_sub(shared.capacity),
             From::Index(index) => index,
         };
-        (next <= newest).then_some(Subscriber { shared, next })
+        (next <= newest && newest <= INDEX_MAX).then_some(Subscriber { shared, next })
     }
 
     /// Records the ring holds.

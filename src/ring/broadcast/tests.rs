@@ -69,7 +69,7 @@ fn half_a_record_is_never_seen() {
     place[0].store(99, Ordering::Relaxed);
     assert_eq!(rx.pop(), Err(Lost::Missed { records: 2 }));
     assert_eq!((rx.pop(), rx.pop()), (Ok(Some(2)), Ok(None)));
-    let mut next = Publisher::follow_on(tx.shared.clone());
+    let mut next = Publisher::follow_on(tx.shared.clone()).unwrap();
     next.push(&3);
     assert_eq!(rx.pop(), Ok(Some(3)));
 }
@@ -80,7 +80,7 @@ fn a_whole_record_that_was_not_told_is_not_written_over() {
     let (mut tx, mut rx) = on_heap::<u64>(4);
     (0..6).for_each(|n| tx.push(&n));
     tx.shared.told().store(5, Ordering::Relaxed);
-    let mut next = Publisher::follow_on(tx.shared.clone());
+    let mut next = Publisher::follow_on(tx.shared.clone()).unwrap();
     assert_eq!(next.index(), 6);
     next.push(&6);
     assert_eq!(rx.pop(), Err(Lost::Missed { records: 5 }));

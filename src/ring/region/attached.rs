@@ -169,6 +169,7 @@ pub fn send<R: Record>(place: &Place, terms: &Terms) -> Result<Attached<Producer
     let hold = Arc::new(attach_writer::<R>(place, terms, Kind::Queue)?);
     make_whole::<R>(&hold, terms.capacity);
     let end = Producer::follow_on(queue(&hold, terms.capacity as u64));
+    let end = end.ok_or_else(|| untrue(place, &hold))?;
     End::Writer.begin(&hold.ring);
     Ok(Attached { end, hold })
 }
@@ -181,6 +182,7 @@ pub fn publish<R: Record>(
 ) -> Result<Attached<Publisher<R>>, RegionError> {
     let hold = Arc::new(attach_writer::<R>(place, terms, Kind::Broadcast)?);
     let end = Publisher::follow_on(broadcast(&hold, terms.capacity as u64));
+    let end = end.ok_or_else(|| untrue(place, &hold))?;
     End::Writer.begin(&hold.ring);
     Ok(Attached { end, hold })
 }
@@ -224,4 +226,13 @@ pub fn subscribe<R: Record>(
         return Err(RegionError::refused(&place.ring(), what));
     };
     Ok(Attached { end, hold })
+}
+
+/// A writer that says what cannot be.
+fn untrue(place: &Place, hold: &Hold) -> RegionError {
+    let told = hold.ring.word(TOLD).load(Ordering::Acquire);
+    RegionError::refused(
+        &place.ring(),
+        format!("says that {told} records were written, which cannot be"),
+    )
 }

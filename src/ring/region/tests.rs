@@ -325,7 +325,7 @@ fn words() -> impl Strategy<Value = u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     /// Whatever another process wrote into the files: an end is refused in a line, or it works in its bounds.
     #[test]

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 use super::bell::Bell;
-use super::memory::{Heap, Keeper, LINE_BYTES, Memory, fetch_lines, stride_bytes};
+use super::memory::{Heap, INDEX_MAX, Keeper, LINE_BYTES, Memory, fetch_lines, stride_bytes};
 use super::sync::{AtomicU64, Ordering, UnsafeCell};
 
 /// Records above this are not fetched at once: too many lines for one glance.
 const WIDE_BYTES: usize = 4 * LINE_BYTES;
 
-/// What either end says, on a line of its own. Indices count records since the ring was made and
-/// never wrap: at a billion records a second a u64 lasts 584 years.
+/// What either end says, on a line of its own: indices of records.
 #[repr(C)]
 struct Header {
     /// Records consumed. Stored by the consumer (release), loaded by the producer (acquire).
@@ -174,16 +173,19 @@ impl<T: Copy> Producer<T> {
     }
 
     /// The writing end of a ring whose producer is gone: goes on behind what that one published. What it
-    /// had only staged was never there.
-    pub(super) fn follow_on(shared: Shared<T>) -> Producer<T> {
+    /// had only staged was never there. `None` if what it says that it published cannot be.
+    pub(super) fn follow_on(shared: Shared<T>) -> Option<Producer<T>> {
         let told = shared.told().load(Ordering::Acquire);
         let tail = shared.newest(told);
+        if tail > INDEX_MAX {
+            return None;
+        }
         shared.told().store(tail, Ordering::Release);
         // Full, until the consumer says something that can be.
         let head = tail.saturating_sub(shared.capacity);
         let mut producer = Producer::new(shared, tail, head);
         producer.free();
-        producer
+        Some(producer)
     }
 
     /// Index of the next record to be staged: how many there were since the ring was made.
@@ -326,7 +328,7 @@ impl<T: Copy> Consumer<T> {
             let told = shared.told().load(Ordering::Acquire);
             let tail = shared.newest(told);
             let head = if newest { tail } else { shared.head().load(Ordering::Acquire) };
-            let there = head <= tail && tail - head <= shared.capacity;
+            let there = head <= tail && tail - head <= shared.capacity && tail <= INDEX_MAX;
             if there {
                 shared.head().store(head, Ordering::Release);
                 return Some(Consumer::new(shared, head, tail));
