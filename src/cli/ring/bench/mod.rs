@@ -30,6 +30,9 @@ use crate::runtime::allowed_cores;
 /// broadcast ring cost its writer.
 #[derive(clap::Args)]
 pub struct Arguments {
+    /// What the names of its rings begin with; they are gone at its end.
+    #[arg(value_name = "NAME", default_value = "millrace-bench")]
+    name: String,
     /// How often everything is measured, in turn; the medians are printed.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -47,6 +50,8 @@ pub struct Arguments {
 /// Sizes that the note on shared memory proposes, and what fills a line with the ring's word.
 const SIZES: [u64; 6] = [4, 8, 16, 32, 56, 64];
 const BATCH: u64 = 1024;
+/// The rings of a way that has none.
+const NAMELESS: &str = "none";
 /// How often the ring and its floor are measured again because the cores moved.
 const TRIES: usize = 5;
 /// Multiplications that a broadcasting writer does for each record: some 70 ns, less than a command takes a
@@ -157,10 +162,11 @@ impl Bench<'_> {
             }
             Way::Across => {
                 let terms = Terms { capacity, ..Terms::default() };
-                let names = Names::new(&self.arguments.dir)?;
+                let name = format!("{}-{}", self.arguments.name, std::process::id());
+                let names = Names::new(&self.arguments.dir, &name)?;
                 let mut out = region::send::<R>(&names.there, &terms)?;
                 // The other end of the way back makes it.
-                let mut other = self.other::<R>(way, Stdio::null(), Stdio::null(), &names.id)?;
+                let mut other = self.other::<R>(way, Stdio::null(), Stdio::null(), &name)?;
                 let mut back = wait_for(&names.back)?;
                 self.asked(&mut other, || ask(&mut *out, &mut back, plan))
             }
@@ -169,12 +175,12 @@ impl Bench<'_> {
                 ours.set_nonblocking(true)?;
                 theirs.set_nonblocking(true)?;
                 let (to, from) = (OwnedFd::from(theirs.try_clone()?), OwnedFd::from(theirs));
-                let mut other = self.other::<R>(way, from.into(), to.into(), "")?;
+                let mut other = self.other::<R>(way, from.into(), to.into(), NAMELESS)?;
                 let (mut out, mut back) = (Wire::new(&ours), Unwire::new(&ours));
                 self.asked(&mut other, || ask::<R>(&mut out, &mut back, plan))
             }
             Way::Pipe => {
-                let mut other = self.other::<R>(way, Stdio::piped(), Stdio::piped(), "")?;
+                let mut other = self.other::<R>(way, Stdio::piped(), Stdio::piped(), NAMELESS)?;
                 let stdin = other.stdin.take().ok_or("no pipe to the other process")?;
                 let stdout = other.stdout.take().ok_or("no pipe from the other process")?;
                 let (mut out, mut back) = (Wire::new(stdin), Unwire::new(spinning(&stdout)?));
@@ -184,19 +190,19 @@ impl Bench<'_> {
     }
 
     /// Starts the process that answers.
-    fn other<R>(&self, way: Way, stdin: Stdio, stdout: Stdio, id: &str) -> std::io::Result<Child> {
+    fn other<R>(
+        &self,
+        way: Way,
+        stdin: Stdio,
+        stdout: Stdio,
+        name: &str,
+    ) -> std::io::Result<Child> {
         let plan = way.plan();
         let way = Way::ALL.iter().position(|other| *other == way).expect("one of all");
         let numbers = [size_of::<R>() as u64, plan.trips, plan.stream, self.cores[1] as u64];
         let mut command = Command::new(std::env::current_exe()?);
-        command.args([
-            "ring",
-            "bench",
-            "--capacity",
-            &self.arguments.capacity.to_string(),
-            "--dir",
-        ]);
-        command.arg(&self.arguments.dir).arg("--answer").arg(format!("{way}{id}"));
+        command.args(["ring", "bench", name, "--capacity", &self.arguments.capacity.to_string()]);
+        command.arg("--dir").arg(&self.arguments.dir).arg("--answer").arg(way.to_string());
         command.args(numbers.map(|number| number.to_string()));
         command.stdin(stdin).stdout(stdout).spawn()
     }
@@ -328,19 +334,14 @@ const READERS: [Readers; 4] = [
 
 /// The two rings of one measurement, removed at its end.
 struct Names {
-    id: String,
     there: Place,
     back: Place,
 }
 
 impl Names {
-    fn new(dir: &Path) -> Result<Names, RegionError> {
-        Names::of(dir, &format!("-{}", std::process::id()))
-    }
-
-    fn of(dir: &Path, id: &str) -> Result<Names, RegionError> {
-        let name = |way: &str| Place::new(dir, &format!("millrace-bench{id}-{way}"));
-        Ok(Names { id: id.to_owned(), there: name("there")?, back: name("back")? })
+    fn new(dir: &Path, name: &str) -> Result<Names, RegionError> {
+        let place = |way: &str| Place::new(dir, &format!("{name}-{way}"));
+        Ok(Names { there: place("there")?, back: place("back")? })
     }
 }
 
@@ -373,14 +374,15 @@ fn spinning(pipe: &impl AsRawFd) -> std::io::Result<File> {
 
 /// The process that answers.
 fn be_the_other(arguments: &Arguments, how: &[String]) -> Outcome {
-    struct Answer<'a>(&'a Arguments, Way, &'a str, Plan);
+    struct Answer<'a>(&'a Arguments, Way, Plan);
     impl Answer<'_> {
         fn call<R: Plain>(&self) -> Outcome {
-            let Answer(arguments, way, id, plan) = *self;
+            let Answer(arguments, way, plan) = *self;
             match way {
                 Way::Across => {
                     // The one who asked removes them.
-                    let names = std::mem::ManuallyDrop::new(Names::of(&arguments.dir, id)?);
+                    let names =
+                        std::mem::ManuallyDrop::new(Names::new(&arguments.dir, &arguments.name)?);
                     let mut there = wait_for::<R>(&names.there)?;
                     let terms = Terms { capacity: arguments.capacity, ..Terms::default() };
                     let mut out = region::send::<R>(&names.back, &terms)?;
@@ -399,10 +401,9 @@ fn be_the_other(arguments: &Arguments, how: &[String]) -> Outcome {
             Ok(())
         }
     }
-    let (way, id) = how[0].split_at(1);
-    let way = way.parse::<usize>().ok().and_then(|at| Way::ALL.get(at)).ok_or("no such way")?;
+    let way = how[0].parse::<usize>().ok().and_then(|at| Way::ALL.get(at)).ok_or("no such way")?;
     let number = |at: usize| how[at].parse::<u64>();
     let plan = Plan { trips: number(2)?, stream: number(3)?, batch: BATCH };
     pin(number(4)? as usize);
-    for_item!(number(1)?, Answer(arguments, *way, id, plan))
+    for_item!(number(1)?, Answer(arguments, *way, plan))
 }
