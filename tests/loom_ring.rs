@@ -121,6 +121,62 @@ fn a_cell_is_written_again_only_after_it_was_read() {
     });
 }
 
+/// A consumer that takes over while the producer writes: it begins with what the one before had not given back,
+/// and finds every batch from there.
+#[test]
+fn a_consumer_that_takes_over_sees_everything_in_order() {
+    loom::model(|| {
+        let (mut tx, mut rx) = ring::on_heap(2, 0u32);
+        assert_eq!(tx.push_slice(&[0, 1]), 2);
+        let writer = loom::thread::spawn(move || {
+            let mut next = 2;
+            for _ in 0..2 {
+                if tx.push(&next) {
+                    next += 1;
+                }
+                yield_now();
+            }
+            next
+        });
+        assert_eq!(rx.pop(), Some(0));
+        let mut rx = rx.replaced();
+        let mut seen = vec![];
+        rx.pop_batch(2, |r| seen.push(*r));
+        let mut rx = rx.replaced();
+        let next = writer.join().unwrap();
+        while rx.pop_batch(2, |r| seen.push(*r)) > 0 {}
+        assert_eq!(seen, (1..next).collect::<Vec<_>>());
+    });
+}
+
+/// A producer that takes over writes nothing over that was not given back, and leaves nothing out.
+#[test]
+fn a_producer_that_takes_over_goes_on_behind_what_was_published() {
+    loom::model(|| {
+        let (mut tx, mut rx) = ring::on_heap(2, 0u32);
+        assert!(tx.push(&0));
+        let reader = loom::thread::spawn(move || {
+            let mut seen = vec![];
+            for _ in 0..2 {
+                rx.pop_batch(1, |r| seen.push(*r));
+                yield_now();
+            }
+            (rx, seen)
+        });
+        assert!(tx.stage(&99), "lost with its writer");
+        let mut tx = tx.replaced();
+        let mut next = 1;
+        for _ in 0..2 {
+            if tx.push(&next) {
+                next += 1;
+            }
+        }
+        let (mut rx, mut seen) = reader.join().unwrap();
+        while rx.pop_batch(2, |r| seen.push(*r)) > 0 {}
+        assert_eq!(seen, (0..next).collect::<Vec<_>>());
+    });
+}
+
 /// A subscriber that is overtaken in the middle of a record: what it hears is whole and in its place, and what
 /// it did not hear was counted.
 #[test]

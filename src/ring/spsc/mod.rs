@@ -188,6 +188,12 @@ impl<T: Copy> Producer<T> {
         Some(producer)
     }
 
+    /// Another producer in this one's place, as if its process had died: for the model checks.
+    #[cfg(loom)]
+    pub fn replaced(self) -> Producer<T> {
+        Producer::follow_on(self.shared).expect("what both ends say is true")
+    }
+
     /// Index of the next record to be staged: how many there were since the ring was made.
     #[inline]
     pub fn index(&self) -> u64 {
@@ -337,6 +343,12 @@ impl<T: Copy> Consumer<T> {
                 return None;
             }
         }
+    }
+
+    /// Another consumer in this one's place, as if its process had died: for the model checks.
+    #[cfg(loom)]
+    pub fn replaced(self) -> Consumer<T> {
+        Consumer::follow_on(self.shared, false).expect("what both ends say is true")
     }
 
     /// Index of the next record to be read: how many there were before it since the ring was made.
