@@ -23,7 +23,6 @@ pub mod broadcast;
 mod mapped;
 mod memory;
 mod record;
-#[cfg(not(loom))]
 pub mod region;
 mod spsc;
 mod sync;

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
 
 use super::file::{self, Locked};
 use super::layout::{self, End, HEAD, Kind, PAGE_BYTES, PLACES, Shape, TOLD};
@@ -12,6 +11,7 @@ use super::{Place, RegionError, Terms};
 use crate::ring::mapped::{Access, Mapped};
 use crate::ring::record::{Claimed, Record};
 use crate::ring::spsc;
+use crate::ring::sync::AtomicU64;
 
 /// What an end holds on to: its mappings and its lock.
 pub(super) struct Hold {
@@ -31,11 +31,11 @@ impl Hold {
     }
 
     pub fn told(&self) -> NonNull<AtomicU64> {
-        NonNull::from(self.ring.word(TOLD))
+        NonNull::from(self.ring.word(TOLD)).cast()
     }
 
     pub fn head(&self) -> NonNull<AtomicU64> {
-        NonNull::from(self.page().word(HEAD))
+        NonNull::from(self.page().word(HEAD)).cast()
     }
 
     pub fn page(&self) -> &Mapped {
