@@ -25,7 +25,7 @@ fn moments() -> impl Iterator<Item = Duration> {
 #[test]
 fn a_writer_that_is_killed_leaves_nothing_half_and_loses_nothing() {
     let scratch = Scratch::new();
-    let count = 300_000;
+    let count = 2_000_000;
     let produce = [&format!("--count={count}"), "--record-bytes=56", "--capacity=256", "--batch=7"];
     let mut moments = moments();
     let mut writer = ring("produce", &scratch.0, &produce).spawn().unwrap();
@@ -51,8 +51,10 @@ fn a_writer_that_is_killed_leaves_nothing_half_and_loses_nothing() {
         if ended {
             break;
         }
-        // The reader is slow, so that the writer is killed wherever a full ring had it wait, too.
-        std::thread::sleep(Duration::from_micros(20));
+        if killed < ROUNDS {
+            // Slow, so that the writer is killed wherever a full ring has it wait, too, and not done before.
+            std::thread::sleep(Duration::from_micros(20));
+        }
         if killed < ROUNDS && began.elapsed() > due {
             writer.kill().unwrap();
             writer.wait().unwrap();
@@ -148,7 +150,7 @@ fn a_reader_that_is_killed_is_followed_by_one_that_goes_on_where_it_was() {
 #[test]
 fn a_broadcast_writer_that_is_killed_leaves_nothing_torn() {
     let scratch = Scratch::new();
-    let produce = ["--count=100000000", "--record-bytes=56", "--capacity=64", "--broadcast"];
+    let produce = ["--count=1000000000000000", "--record-bytes=56", "--capacity=64", "--broadcast"];
     let (mut heard, mut missed, mut next) = (0u64, 0u64, 0u64);
     let mut rx = None;
     for due in moments().take(ROUNDS) {

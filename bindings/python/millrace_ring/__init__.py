@@ -140,7 +140,8 @@ class _End:
         self._memory, self._leave, self._end = memory, leave, memory.end
 
     def close(self):
-        """Lets the end go, for others to take. Arrays that were handed out stay readable."""
+        """Lets the end go, for others to take. Arrays that were handed out stay readable; what was staged
+        must not be written to any more."""
         if self._end is not None:
             self._leave(self._end)
             self._end = self._memory = self._records = None
