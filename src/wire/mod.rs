@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod fix;
+pub mod itch;
+pub mod moldudp64;
 pub mod ouch;
 pub mod ouch42;
 pub mod soupbin;
