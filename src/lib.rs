@@ -15,6 +15,7 @@
 //! 7. Back in [`gateway`], an event becomes a message in its user's stream, which is sent once
 //!    its command is as durable as the configuration asks.
 //!
+//! [`feed`] is behind the book too, and never in its way: it tells the market what is displayed.
 //! [`audit`] keeps every message as it stood on the wire, out of band.
 //!
 //! [`order`] holds the words they share; [`runtime`] the threads, clocks and memory they run
@@ -28,6 +29,7 @@ pub mod book;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod feed;
 pub mod gateway;
 pub mod journal;
 pub mod net;

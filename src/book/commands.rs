@@ -39,16 +39,17 @@ impl Book {
     #[inline(always)]
     fn enter(&mut self, command: &Command, reports: &mut impl Reports) {
         debug_assert!(command.qty > 0 && self.orders[command.slot.index()].level == NO_LEVEL);
-        self.orders[command.slot.index()] = new_order(command, command.qty, 0);
-        self.open_orders += 1;
         self.last_reference += 1;
-        reports.accepted(command, self.last_reference);
+        let reference = self.last_reference;
+        self.orders[command.slot.index()] = new_order(command, command.qty, 0, reference);
+        self.open_orders += 1;
+        reports.accepted(command, reference);
         self.take(command, command.slot, reports);
     }
 
     /// The live order in the command's slot, if it is still the one that the command names.
     #[inline]
-    fn named(&self, command: &Command, user_ref: u32) -> Option<&Order> {
+    pub(super) fn named(&self, command: &Command, user_ref: u32) -> Option<&Order> {
         self.order(command.slot)
             .filter(|order| order.user == command.user && order.user_ref.0 == user_ref)
     }
@@ -61,13 +62,14 @@ impl Book {
         let executed = order.executed;
         let open = command.qty.saturating_sub(executed);
         self.withdraw(command.slot);
-        self.orders[command.slot.index()] = new_order(command, open, executed);
         self.last_reference += 1;
+        let reference = self.last_reference;
+        self.orders[command.slot.index()] = new_order(command, open, executed, reference);
         if open == 0 {
             self.open_orders -= 1;
-            return reports.replaced(command, 0, self.last_reference, false);
+            return reports.replaced(command, 0, reference, false);
         }
-        reports.replaced(command, open, self.last_reference, true);
+        reports.replaced(command, open, reference, true);
         self.take(command, command.slot, reports);
     }
 
@@ -112,7 +114,7 @@ impl Book {
 
 /// The order that an Enter or Replace describes, not resting yet.
 #[inline]
-fn new_order(command: &Command, open: u32, executed: u32) -> Order {
+fn new_order(command: &Command, open: u32, executed: u32, reference: u64) -> Order {
     Order {
         next: Slot::NONE.0,
         prev: Slot::NONE.0,
@@ -121,6 +123,7 @@ fn new_order(command: &Command, open: u32, executed: u32) -> Order {
         reserve: 0,
         max_floor: command.max_floor,
         executed,
+        reference,
         price: command.price,
         user_ref: command.user_ref,
         user: command.user,

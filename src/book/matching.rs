@@ -137,8 +137,9 @@ impl Book {
         let order = &mut self.orders[slot.index()];
         order.shown = order.max_floor.min(order.reserve);
         order.reserve -= order.shown;
-        self.link(slot, level);
         self.last_reference += 1;
+        order.reference = self.last_reference;
+        self.link(slot, level);
         reports.restated(command, &self.orders[slot.index()], self.last_reference);
     }
 
@@ -242,6 +243,13 @@ impl Book {
             order.reserve = order.shown - order.max_floor;
             order.shown = order.max_floor;
         }
+        self.place(slot);
+    }
+
+    /// Puts an order that is as it rests at the end of its queue.
+    #[inline]
+    pub(super) fn place(&mut self, slot: Slot) {
+        let order = &self.orders[slot.index()];
         let (symbol, price, buys) = (order.symbol.index(), order.price, order.side.is_buy());
         let open = order.open();
         let level = self.ladders[symbol].obtain(&mut self.pools, price, buys);

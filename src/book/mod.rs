@@ -27,7 +27,7 @@ pub use foresee::FORESEE_STEPS;
 pub use order::Order;
 pub use reports::Reports;
 
-use crate::order::{Command, Price, Slot, SymbolId};
+use crate::order::{Command, CommandKind, Price, Slot, SymbolId};
 use crate::runtime::Table;
 use ladder::{Ladder, Pools};
 use order::NO_LEVEL;
@@ -136,6 +136,34 @@ impl Book {
                 level = ladder.next_level(&self.pools, self.pools.level(at).tick, buys);
             }
         }
+    }
+
+    /// The order that a Replace, Cancel or Modify is about, if it is open.
+    pub fn addressed(&self, command: &Command) -> Option<&Order> {
+        match command.kind {
+            CommandKind::Replace => self.named(command, command.orig_user_ref.0),
+            CommandKind::Cancel | CommandKind::Modify => self.named(command, command.user_ref.0),
+            _ => None,
+        }
+    }
+
+    /// A second book that goes on as this one does.
+    pub fn replica(&self) -> Book {
+        assert!(!self.is_paused(), "a replica is made between two commands");
+        let orders = self.orders.len() as u32;
+        let symbols = self.ladders.capacity() as u16;
+        let mut replica = Book::new(Capacity { orders, symbols });
+        for (number, ladder) in (0..).zip(&self.ladders) {
+            replica.define_symbol(SymbolId(number), ladder.tick());
+            self.for_each_order(SymbolId(number), |slot, order| {
+                replica.orders[slot.index()] = *order;
+                replica.place(slot);
+            });
+        }
+        replica.last_reference = self.last_reference;
+        replica.last_match = self.last_match;
+        replica.open_orders = self.open_orders;
+        replica
     }
 
     /// A hash of everything that decides how the book behaves from here on.

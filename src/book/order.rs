@@ -28,6 +28,8 @@ pub struct Order {
     pub(super) max_floor: u32,
     /// Shares traded so far, replaced orders included.
     pub(super) executed: u32,
+    /// Its number, as its owner and, where it is displayed, the market are told.
+    pub reference: u64,
     /// Limit price.
     pub price: Price,
     /// The client's number of the order.
@@ -63,6 +65,7 @@ impl Order {
         reserve: 0,
         max_floor: 0,
         executed: 0,
+        reference: 0,
         price: Price(0),
         user_ref: UserRefNum(0),
         user: UserId(0),
@@ -96,7 +99,7 @@ impl Order {
 
     /// Whether it queues behind the displayed orders of its price.
     #[inline]
-    pub(super) fn is_hidden(&self) -> bool {
+    pub fn is_hidden(&self) -> bool {
         self.display == Display::Hidden
     }
 

@@ -5,6 +5,7 @@
 
 mod answer;
 pub mod load;
+pub mod market;
 pub mod playground;
 mod request;
 

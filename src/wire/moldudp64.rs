@@ -67,8 +67,7 @@ pub struct Packet<'a> {
 impl<'a> Packet<'a> {
     /// Reads a packet: every message that it counts is there, and nothing else.
     pub fn parse(bytes: &'a [u8]) -> Result<Packet<'a>, BadPacket> {
-        let (header, blocks) =
-            Header::ref_from_prefix(bytes).map_err(|_| BadPacket::Truncated)?;
+        let (header, blocks) = Header::ref_from_prefix(bytes).map_err(|_| BadPacket::Truncated)?;
         let packet = Packet { header, blocks };
         let mut messages = packet.messages();
         if !messages.by_ref().all(|message| message.is_some()) {
@@ -104,9 +103,9 @@ impl<'a> Iterator for Blocks<'a> {
 
     fn next(&mut self) -> Option<Option<&'a [u8]>> {
         self.left = self.left.checked_sub(1)?;
-        let block = U16::ref_from_prefix(self.blocks).ok().and_then(|(length, rest)| {
-            rest.split_at_checked(usize::from(length.get()))
-        });
+        let block = U16::ref_from_prefix(self.blocks)
+            .ok()
+            .and_then(|(length, rest)| rest.split_at_checked(usize::from(length.get())));
         let Some((message, rest)) = block else {
             self.left = 0;
             return Some(None);
