@@ -14,11 +14,11 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("risk", &["order", "ring", "runtime", "book"]),
     ("session", &["order", "runtime", "wire"]),
     ("journal", &["order", "ring", "runtime"]),
-    ("feed", &["order", "ring", "runtime", "wire", "book", "journal"]),
+    ("feed", &["order", "ring", "net", "runtime", "wire", "book", "journal"]),
     ("audit", &["order", "ring", "runtime", "wire"]),
     ("gateway", &["order", "ring", "net", "runtime", "wire", "session", "audit"]),
-    ("config", &["order", "runtime"]),
-    ("client", &["order", "wire", "runtime"]),
+    ("config", &["order", "ring", "runtime"]),
+    ("client", &["order", "net", "wire", "runtime"]),
     (
         "segment",
         &[

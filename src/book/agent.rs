@@ -6,7 +6,7 @@ use crate::order::{
 };
 use crate::ring::{Consumer, Producer};
 
-use super::{Book, FORESEE_STEPS, Order, Reports};
+use super::{Book, FORESEE_STEPS, Listener, Order, Reports};
 
 /// The most events (and feedbacks) that one command reports before the book asks again for
 /// room, with some to spare: two fills, a restatement, and the end of the order.
@@ -90,6 +90,7 @@ pub struct BookAgent {
     pub book: Book,
     commands: Consumer<Command>,
     reports: RingReports<RingOutlet>,
+    listeners: Vec<Listener>,
 }
 
 impl BookAgent {
@@ -104,12 +105,17 @@ impl BookAgent {
     ) -> BookAgent {
         assert!((1..=256).contains(&gateways.len()), "a gateway's number is a byte");
         let outlet = RingOutlet { gateways, routes: vec![0; users_max], feedback };
-        BookAgent { book, commands, reports: RingReports::new(outlet) }
+        BookAgent { book, commands, reports: RingReports::new(outlet), listeners: vec![] }
+    }
+
+    /// Has somebody told of every command from here on.
+    pub fn add_listener(&mut self, listener: Listener) {
+        self.listeners.push(listener);
     }
 
     /// Takes commands while their reports have room. Returns how many were taken.
     pub fn poll(&mut self) -> usize {
-        let BookAgent { book, commands, reports } = self;
+        let BookAgent { book, commands, reports, listeners } = self;
         let resumed = usize::from(book.is_paused());
         let taken = if book.resume(reports) {
             if book.has_to_foresee() && commands.has(FORESEEN_MIN) {
@@ -122,7 +128,10 @@ impl BookAgent {
                 match command.kind {
                     _ if !free => {}
                     CommandKind::MoveStream => reports.outlet.move_stream(command),
-                    _ => book.apply(command, reports),
+                    _ => {
+                        book.apply(command, reports);
+                        listeners.iter_mut().for_each(|listener| listener.tell(command));
+                    }
                 }
                 free
             })
@@ -130,6 +139,7 @@ impl BookAgent {
             0
         };
         reports.outlet.publish();
+        listeners.iter_mut().for_each(Listener::publish);
         resumed + taken
     }
 

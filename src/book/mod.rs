@@ -16,6 +16,7 @@ mod commands;
 mod digest;
 mod foresee;
 mod ladder;
+mod listener;
 mod matching;
 mod order;
 mod records;
@@ -24,6 +25,7 @@ mod reports;
 pub use agent::{BookAgent, Outlet, RingReports};
 pub use digest::Digest;
 pub use foresee::FORESEE_STEPS;
+pub use listener::{Heard, Listener, listen};
 pub use order::Order;
 pub use reports::Reports;
 

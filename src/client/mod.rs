@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+pub mod feed;
 pub mod load;
 pub mod market;
 pub mod playground;

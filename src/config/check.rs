@@ -10,6 +10,9 @@ use super::types::{Config, Protocol, Symbol, Tcp, Topology, TransportKind, User}
 use super::{BUILT_IN, ConfigError};
 use crate::order::{FIRMS_MAX, SYMBOLS_MAX, USERS_MAX};
 
+/// The smallest MTU of the feed: IPv6, UDP and MoldUDP64 headers, and the longest message.
+pub const FEED_MTU_MIN: usize = 48 + 20 + 2 + 44;
+
 /// Users of the built-in configuration, whose password is public.
 const BUILT_IN_PASSWORD: &str = "secret";
 
@@ -76,6 +79,7 @@ pub(super) fn check(config: &Config, text: &str, name: &str) -> Result<(), Confi
     check_gateway(config, &checker)?;
     check_frames(config, &checker)?;
     check_ports(config, &checker)?;
+    check_feed(config, &checker)?;
     check_users(config, &checker)?;
     check_symbols(config, &checker)
 }
@@ -257,6 +261,56 @@ fn check_ports(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError
         if address.port() != 0 && !seen.insert(*address) {
             return checker.fail(port.listen.span(), format!("{address} is listened on twice"));
         }
+    }
+    Ok(())
+}
+
+fn check_feed(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
+    let Some(feed) = &config.feed else { return Ok(()) };
+    let lines = feed.lines.get_ref();
+    let families = lines.iter().map(|line| line.is_ipv4());
+    if lines.len() > 8 || families.clone().any(|v4| v4) && families.clone().any(|v4| !v4) {
+        let what = "lines are up to 8 addresses of one family, such as [\"239.192.7.1:26400\"]";
+        return checker.fail(feed.lines.span(), what);
+    }
+    if let Some(line) = lines.iter().find(|line| line.port() == 0 || line.ip().is_unspecified()) {
+        let what = format!("nobody can be sent to at {line}: a line has an address and a port");
+        return checker.fail(feed.lines.span(), what);
+    }
+    if let Some(interface) = &feed.interface
+        && lines.iter().any(|line| line.is_ipv4() != interface.get_ref().is_ipv4())
+    {
+        let what = "interface is an address of this host, of the same family as the lines";
+        return checker.fail(interface.span(), what);
+    }
+    if !(1..=255).contains(feed.hops.get_ref()) {
+        return checker.fail(feed.hops.span(), "hops is 1 to 255");
+    }
+    if !(FEED_MTU_MIN..=9_216).contains(feed.mtu.get_ref()) {
+        let what = format!(
+            "mtu = {} must be {FEED_MTU_MIN} to 9216: a packet has room for one message at least",
+            feed.mtu.get_ref()
+        );
+        return checker.fail(feed.mtu.span(), what);
+    }
+    if !(1..=1_000_000).contains(feed.requests_per_second.get_ref()) {
+        return checker
+            .fail(feed.requests_per_second.span(), "requests_per_second is 1 to 1000000");
+    }
+    let keep = *feed.keep.get_ref();
+    if !keep.is_power_of_two() || !(1_024..=1 << 28).contains(&keep) {
+        let what = "keep is a power of two from 1024 to 268435456, such as 262144";
+        return checker.fail(feed.keep.span(), what);
+    }
+    if let Some(ring) = &feed.ring {
+        let place = crate::ring::region::Place::new(&feed.ring_dir, ring.get_ref());
+        place.or_else(|error| checker.fail(ring.span(), error.to_string()))?;
+    }
+    let session = feed.session.get_ref();
+    let plain = session.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if session.len() > 10 || !plain {
+        let what = "session is up to 10 ASCII letters and digits";
+        return checker.fail(feed.session.span(), what);
     }
     Ok(())
 }

@@ -6,10 +6,11 @@ mod error;
 mod symbols;
 mod types;
 
+pub use check::FEED_MTU_MIN;
 pub use error::ConfigError;
 pub use types::{
-    Ack, AfXdp, AfXdpMode, Audit, Checksums, Config, Dpdk, Faults, Gateway, Idle, Limits, Money,
-    Password, Port, Protocol, Risk, SelfTradePolicy, Symbol, SymbolsFile, Tcp, Topology,
+    Ack, AfXdp, AfXdpMode, Audit, Checksums, Config, Dpdk, Faults, Feed, Gateway, Idle, Limits,
+    Money, Password, Port, Protocol, Risk, SelfTradePolicy, Symbol, SymbolsFile, Tcp, Topology,
     TransportKind, User,
 };
 

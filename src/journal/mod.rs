@@ -11,14 +11,16 @@
 //! was never acknowledged) from a hole (something is missing that a later write proves was on
 //! disk): the first is dropped, the second refused.
 
+mod chaser;
 pub mod format;
 mod lock;
 mod reader;
 mod segment_file;
 mod writer;
 
+pub use chaser::Chaser;
 pub use lock::DirectoryLock;
-pub use reader::{Reader, Tail, read_all, repair};
+pub use reader::{Reader, Tail, header, read_all, repair};
 pub use writer::{Durable, JournalWriter, Start};
 
 use std::path::{Path, PathBuf};

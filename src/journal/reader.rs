@@ -1,5 +1,7 @@
 //! Reading a journal back, from its first record to its last whole one.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::JournalError;
@@ -144,6 +146,17 @@ impl Reader {
         self.place = RECORDS_MAX;
         Ok(())
     }
+}
+
+/// The first segment's header, if the journal in `dir` has begun.
+pub fn header(dir: &Path) -> Result<Option<Header>, JournalError> {
+    let Some((_, path)) = list(dir)?.into_iter().next() else { return Ok(None) };
+    let mut bytes = Vec::with_capacity(HEADER_BYTES);
+    let file = File::open(&path).map_err(JournalError::io("open", &path))?;
+    let read = file.take(HEADER_BYTES as u64).read_to_end(&mut bytes);
+    read.map_err(JournalError::io("read", &path))?;
+    let bad = |what| JournalError::Header { path: path.clone(), what };
+    Header::parse(&bytes).map(Some).map_err(bad)
 }
 
 /// Hands every record to `see`, in order.

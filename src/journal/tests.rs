@@ -138,3 +138,25 @@ fn a_directory_has_one_owner() {
     drop(held);
     DirectoryLock::take(&dir.0).unwrap();
 }
+
+#[test]
+fn a_chaser_begins_anywhere_and_reads_no_further_than_the_disk() {
+    let dir = Dir::new("chaser");
+    let last = RECORDS_MAX as u64 + 3_000;
+    write(&dir.0, last, 4_096);
+    for from in [0, 1, 1_500, RECORDS_MAX as u64 - 1, RECORDS_MAX as u64, last - 1] {
+        let mut chaser = Chaser::behind(&dir.0, SeqNum(from));
+        let mut expected = from;
+        for durable in [from + 1, (from + 2_500).min(last), last] {
+            while let Some(found) = chaser.next(SeqNum(durable)).unwrap() {
+                expected += 1;
+                assert_eq!(found, command(expected));
+            }
+            assert_eq!(expected, durable);
+        }
+        chaser.go_behind(SeqNum(from));
+        assert_eq!(chaser.next(SeqNum(last)).unwrap(), Some(command(from + 1)));
+    }
+    let beyond = Chaser::behind(&dir.0, SeqNum(last)).next(SeqNum(last + 1));
+    assert!(matches!(beyond, Err(JournalError::Hole { expected: SeqNum(n), .. }) if n == last + 1));
+}

@@ -1,11 +1,12 @@
 //! The stages as duties of threads.
 
 use std::os::fd::BorrowedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
 use crate::book::BookAgent;
+use crate::feed::{FeedAgent, Past, Requests};
 use crate::gateway::Gateway;
 use crate::journal::{Durable, JournalWriter};
 use crate::net::Transport;
@@ -26,7 +27,7 @@ const DISK_NAP_US: u32 = 20;
 
 /// Where no acknowledgement waits for the disk, the journal rests this long between writes: each
 /// puts more on disk, and the cores are left to the orders.
-const REST: std::time::Duration = std::time::Duration::from_millis(2);
+const REST: Duration = Duration::from_millis(2);
 
 /// Follows the kernel's clock once a second.
 struct Watch {
@@ -221,6 +222,91 @@ impl<T: Transport + Send + 'static> Duty for InlineDuty<T> {
     }
 }
 
+/// The feed, behind the book and in nobody's way.
+pub(super) struct FeedDuty {
+    agent: FeedAgent,
+    watch: Watch,
+}
+
+impl FeedDuty {
+    pub fn new(agent: FeedAgent, clock: Clock) -> FeedDuty {
+        FeedDuty { agent, watch: Watch::new(clock) }
+    }
+
+    /// Whether nothing waits to be told.
+    pub fn is_idle(&mut self) -> bool {
+        self.agent.is_idle()
+    }
+
+    /// Ends the feed's session.
+    pub fn end(&mut self) {
+        self.agent.end();
+    }
+}
+
+impl Duty for FeedDuty {
+    fn begin(&mut self) {
+        promptness::ask_for_short_waits();
+    }
+
+    fn poll(&mut self) -> usize {
+        let now_ns = self.watch.now_ns();
+        self.agent.poll(now_ns)
+    }
+
+    fn nap(&mut self, us: u32) {
+        std::thread::sleep(Duration::from_micros(us.min(NAP_US).into()));
+    }
+
+    fn quiet_us(&mut self) -> Option<u32> {
+        let now_ns = self.watch.now_ns();
+        Some(self.agent.quiet_us(now_ns)?.min(QUIET_US))
+    }
+}
+
+/// How long it takes at most until the request server hears that it is to end.
+const REQUESTS_WAIT_US: u32 = 50_000;
+
+/// Answers requests for messages. It waits for nothing but its socket.
+pub(super) struct RequestsDuty {
+    server: Requests,
+    watch: Watch,
+}
+
+impl RequestsDuty {
+    pub fn new(server: Requests, clock: Clock) -> RequestsDuty {
+        RequestsDuty { server, watch: Watch::new(clock) }
+    }
+}
+
+impl Duty for RequestsDuty {
+    fn poll(&mut self) -> usize {
+        let now_ns = self.watch.now_ns();
+        let asked = self.server.poll(now_ns);
+        if asked == 0 {
+            wait_for([self.server.wakes_by()], REQUESTS_WAIT_US);
+        }
+        asked
+    }
+}
+
+/// Answers requests for what is only in the journal any more.
+pub(super) struct PastDuty {
+    past: Past,
+}
+
+impl PastDuty {
+    pub fn new(past: Past) -> PastDuty {
+        PastDuty { past }
+    }
+}
+
+impl Duty for PastDuty {
+    fn poll(&mut self) -> usize {
+        self.past.poll()
+    }
+}
+
 /// The journal's writer.
 pub(super) struct JournalDuty {
     writer: JournalWriter,
@@ -292,7 +378,7 @@ impl Duty for JournalDuty {
 }
 
 /// How often the log is written at most: more in one go where there is much.
-const TELL_EVERY: std::time::Duration = std::time::Duration::from_millis(5);
+const TELL_EVERY: Duration = Duration::from_millis(5);
 
 /// Tells the records that agents left.
 pub(super) struct LogDuty {

@@ -10,7 +10,7 @@ use super::memory::ring;
 use super::transport::{AnyTransport, Opened, ring_bells};
 use super::{
     Agents, Failure, Recovered, Segment, SegmentError, Shown, counters::prefixes,
-    limits::apply_limits, regenerate,
+    limits::apply_limits, market, regenerate,
 };
 use crate::audit::{self, Direction, Overload, Slot, Tap};
 use crate::book::BookAgent;
@@ -231,7 +231,7 @@ pub(super) fn assemble(
     config: &Config,
     dir: PathBuf,
     lock: DirectoryLock,
-    mut opened: Opened,
+    (mut opened, feed): (Opened, market::Opened),
     shown: Shown,
     recovered: &mut Recovered,
     before_threads: impl FnOnce(),
@@ -240,7 +240,7 @@ pub(super) fn assemble(
     let counters = shown.counters.clone();
     let capacity = *config.gateway.ring_capacity.get_ref();
     let (mut to_journal, from_risk_j, backing) = ring(JOURNAL_RING, Command::EMPTY);
-    let start = recovered.start(clock.now_ns());
+    let start = recovered.start();
     let recovered_commands = recovered.risk.last_seq().0;
     let session_name = start.session;
     let durable = Durable::new(SeqNum(recovered_commands));
@@ -269,6 +269,7 @@ pub(super) fn assemble(
         feedback_tx.set_bell(beds.risk.bell());
     }
     let mut recovered = recovered.take();
+    let tape = recovered.tape();
     let greetings = recovered.greetings();
     let streams = recovered.outbounds();
     let credentials: Arc<[Credential]> = recovered.dictionary.credentials(config).into();
@@ -291,6 +292,8 @@ pub(super) fn assemble(
         greetings,
     };
     let Recovered { risk, book, .. } = recovered;
+    let replica = tape.is_some().then(|| book.replica());
+    let last = risk.last_seq();
     let mut streams: Vec<Option<Outbound>> = streams.into_iter().map(Some).collect();
     let users_max = streams.len();
     let peers = Peers::all(&bells, users_max);
@@ -315,7 +318,21 @@ pub(super) fn assemble(
     let outlets = Outlets { book: to_book, journal: to_journal };
     let disk = DiskWatch::new(&config.gateway.data_dir, config.gateway.min_free_bytes);
     let risk = RiskAgent::new(risk, from_gateways, feedback_rx, outlets, disk.nearly_full());
-    let book = BookAgent::new(book, from_risk, to_gateways, users_max, feedback_tx);
+    let mut book = BookAgent::new(book, from_risk, to_gateways, users_max, feedback_tx);
+    let feed = match tape.zip(replica) {
+        None => None,
+        Some((tape, replica)) => Some(market::parts(
+            config,
+            feed,
+            tape,
+            &mut book,
+            replica,
+            &common.dir,
+            &durable,
+            last,
+            &shown,
+        )?),
+    };
     let failure = Failure::default();
     let awaited = config.gateway.ack == Ack::Journaled;
     let journal =
@@ -333,12 +350,16 @@ pub(super) fn assemble(
         audit,
     } = common.beds;
     before_threads();
-    let strategy = idle_strategy(config.gateway.idle, agents(config, gateways.len()));
+    let count = agents(config, gateways.len());
+    let strategy = idle_strategy(config.gateway.idle, count + usize::from(feed.is_some()));
     // Agents that spin are not to make system calls to wake those behind them.
     let spins = strategy != IdleStrategy::Park;
     let gateways = gateways.into_iter().zip(gateway_beds).collect();
     let (risk, book) = ((risk, risk_bed), (book, book_bed));
-    let agents = start_agents(config, clock, gateways, risk, book, &durable, &counters);
+    let own = (clock.clone(), strategy);
+    let agents = start_agents(config, own, gateways, risk, book, &durable, &counters);
+    let core = config.gateway.cores.get_ref().get(count).copied();
+    let feed = feed.map(|feed| feed.start(&clock, core, strategy));
     let audits = if spins { IdleStrategy::Linger } else { IdleStrategy::Rest };
     let auditor = auditor.map(|writer| Worker::start("mr-audit", None, audits, audit, writer));
     let journals = if spins { IdleStrategy::Linger } else { IdleStrategy::Park };
@@ -356,6 +377,7 @@ pub(super) fn assemble(
         stop_replays,
         logs: helpers("mr-log", log_beds, logs),
         auditor,
+        feed,
         recovered_commands,
         _lock: lock,
     })
@@ -383,7 +405,7 @@ fn helpers<D: crate::runtime::Duty>(name: &str, beds: Vec<Bed>, duties: Vec<D>) 
 /// Starts the pipeline's threads as the configuration lays them out.
 fn start_agents(
     config: &Config,
-    clock: Clock,
+    (clock, strategy): (Clock, IdleStrategy),
     gateways: Vec<(Gateway<AnyTransport>, Bed)>,
     (risk, risk_bed): (RiskAgent, Bed),
     (book, book_bed): (BookAgent, Bed),
@@ -391,7 +413,6 @@ fn start_agents(
     counters: &Counters,
 ) -> Agents {
     let inline = config.gateway.topology == Topology::Inline;
-    let strategy = idle_strategy(config.gateway.idle, agents(config, gateways.len()));
     let core = |agent: usize| {
         let cores = config.gateway.cores.get_ref();
         (!cores.is_empty()).then(|| cores[agent % cores.len()])

@@ -1,6 +1,6 @@
 //! The names of a segment's counters.
 
-use crate::{gateway, net};
+use crate::{feed, gateway, net};
 
 /// What belongs to the segment as a whole.
 const OWN: [&str; 10] = [
@@ -24,8 +24,10 @@ pub(super) fn prefixes(gateway: usize) -> [String; 2] {
 }
 
 /// Every counter of a segment.
-pub(super) fn names(gateways: usize) -> Vec<String> {
+pub(super) fn names(gateways: usize, has_feed: bool) -> Vec<String> {
     let mut names: Vec<String> = OWN.map(String::from).to_vec();
+    let of_feed = feed::COUNTERS.iter().filter(|_| has_feed);
+    names.extend(of_feed.map(|name| (*name).to_owned()));
     for [gateway, net] in (0..gateways).map(prefixes) {
         names.extend(gateway::COUNTERS.iter().map(|name| format!("{gateway}.{name}")));
         names.extend(net::COUNTERS.iter().map(|name| format!("{net}.{name}")));

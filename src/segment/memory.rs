@@ -51,3 +51,8 @@ pub(super) fn ring<T: Copy + Send + 'static>(
     let (producer, consumer) = in_memory(capacity, filling, RingRegion(region));
     (producer, consumer, backing)
 }
+
+/// Memory for a ring, in a region of its own.
+pub(super) fn region(bytes: usize) -> impl Memory {
+    RingRegion(Region::new(bytes))
+}

@@ -10,6 +10,7 @@ mod assemble;
 mod counters;
 mod dictionary;
 mod limits;
+mod market;
 mod memory;
 mod recovery;
 mod stop;
@@ -29,7 +30,7 @@ use crate::config::{Audit, Config};
 use crate::gateway::{Authenticator, Replayer};
 use crate::journal::{DirectoryLock, Durable, JournalError};
 use crate::net::Transport as _;
-use crate::runtime::{Backing, Board, Counters, Readers, Worker};
+use crate::runtime::{Backing, Board, Clock, Counters, Readers, Worker};
 use agents::{BookDuty, GatewayDuty, InlineDuty, JournalDuty, LogDuty, RiskDuty};
 use transport::AnyTransport;
 
@@ -81,6 +82,7 @@ pub struct Segment {
     stop_replays: Arc<AtomicBool>,
     logs: Vec<Worker<LogDuty>>,
     auditor: Option<Worker<crate::audit::Writer>>,
+    feed: Option<market::Running>,
     recovered_commands: u64,
     _lock: DirectoryLock,
 }
@@ -141,6 +143,7 @@ impl Segment {
     fn start_as(config: &Config, alone: bool) -> Result<Segment, SegmentError> {
         // What needs privileges comes first, and they are given up before anything is written.
         let mut opened = transport::open(config)?;
+        let feed = market::open(config)?;
         if let Some(user) = &config.gateway.user {
             if crate::runtime::is_root() {
                 crate::runtime::give_folder(&config.gateway.data_dir, user.get_ref())?;
@@ -155,7 +158,7 @@ impl Segment {
         close_doors(config, &dir, alone)?;
         let lock = DirectoryLock::take(&config.gateway.data_dir)?;
         let path = config.gateway.data_dir.join("counters");
-        let mut names = counters::names(opened.transports.len());
+        let mut names = counters::names(opened.transports.len(), config.feed.is_some());
         names.extend(opened.statistics.names.iter().cloned());
         let counters = Counters::create(&path, &names)
             .map_err(system("create the counters file".to_owned()))?;
@@ -167,7 +170,7 @@ impl Segment {
             follow(opened.statistics.names.iter().map(|name| counters.get(name)).collect());
         }
 
-        let mut recovered = recover(&dir, config)?;
+        let mut recovered = recovery::recover_for(&dir, config, &Clock::new())?;
         if recovered.tail.is_some_and(|tail| tail.torn) {
             let tail = recovered.tail.expect("checked above");
             tracing::warn!(
@@ -182,6 +185,7 @@ impl Segment {
             }
         };
         let shown = Shown { counters, board };
+        let opened = (opened, feed);
         assemble::assemble(config, dir, lock, opened, shown, &mut recovered, before_threads)
     }
 
@@ -222,6 +226,16 @@ impl Segment {
     }
 }
 
+/// Who may read what the gateway writes.
+fn readers(config: &Config) -> Result<Readers, SegmentError> {
+    let Some(group) = &config.gateway.group else { return Ok(Readers::NOBODY) };
+    let name = group.get_ref();
+    let found = Readers::group(name).map_err(system(format!("look up group \"{name}\"")))?;
+    found.ok_or_else(|| {
+        SegmentError::Setting(format!("[gateway] group = \"{name}\": there is no such group"))
+    })
+}
+
 /// Makes the folders, and has nobody else read what will be in them. A process that is the gateway's
 /// `alone` makes nothing that others may read; in any other the folders keep them out.
 fn close_doors(
@@ -229,19 +243,7 @@ fn close_doors(
     journal: &std::path::Path,
     alone: bool,
 ) -> Result<(), SegmentError> {
-    let readers = match &config.gateway.group {
-        None => Readers::NOBODY,
-        Some(group) => {
-            let name = group.get_ref();
-            let found =
-                Readers::group(name).map_err(system(format!("look up group \"{name}\"")))?;
-            found.ok_or_else(|| {
-                SegmentError::Setting(format!(
-                    "[gateway] group = \"{name}\": there is no such group"
-                ))
-            })?
-        }
-    };
+    let readers = readers(config)?;
     if alone {
         readers.set_default();
     }

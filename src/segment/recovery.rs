@@ -3,20 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::book::{self, Book, Digest, Outlet, RingReports};
+use crate::book::{self, Book, Digest, Outlet, Reports, RingReports};
 use crate::config::Config;
+use crate::feed::Tape;
 use crate::gateway::{Names, Outbound, Page, RegenerateStream, Voice};
-use crate::journal::{Durable, Reader, Start, Tail};
+use crate::journal::{self, Durable, Reader, Start, Tail};
 use crate::order::{
-    Command, CommandKind, Event, FIRMS_MAX, Feedback, FirmId, SYMBOLS_MAX, SeqNum, Slot, SymbolId,
-    USERS_MAX, UnixNanos, UserId,
+    Command, CommandKind, Event, FIRMS_MAX, Feedback, FirmId, NANOS_PER_SEC, SYMBOLS_MAX, SeqNum,
+    Slot, SymbolId, USERS_MAX, UnixNanos, UserId,
 };
 use crate::risk::{self, Limits, Risk};
-use crate::runtime::BlockPool;
+use crate::runtime::{BlockPool, Clock};
 use crate::session::stream::{Stream, StreamMemory};
 
 use super::SegmentError;
 use super::dictionary::{Dictionary, SymbolEntry, UserEntry};
+use super::market::{self, book_capacity};
 
 /// A hash of a segment's whole state: equal hashes behave equally from here on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +59,8 @@ pub struct Recovered {
     /// Where the journal ends; `None` if there is none yet.
     pub tail: Option<Tail>,
     header: Option<([u8; 10], u64)>,
+    /// The feed as it stands, if there is one.
+    tape: Option<Tape>,
 }
 
 /// Receives what a replayed book reports: feedback for risk, messages for streams.
@@ -110,17 +114,19 @@ struct Machine {
     risk: Risk,
     book: Book,
     dictionary: Dictionary,
+    tape: Option<Tape>,
 }
 
 impl Machine {
-    fn new(config: &Config) -> Machine {
+    fn new(config: &Config, tape: Option<Tape>) -> Machine {
         let orders = *config.gateway.max_orders.get_ref();
         let capacity =
             risk::Capacity { orders, users: USERS_MAX, firms: FIRMS_MAX, symbols: SYMBOLS_MAX };
         Machine {
             risk: Risk::new(capacity),
-            book: Book::new(book::Capacity { orders, symbols: SYMBOLS_MAX }),
+            book: Book::new(book_capacity(config)),
             dictionary: Dictionary::default(),
+            tape,
         }
     }
 
@@ -133,10 +139,18 @@ impl Machine {
             reports.outlet.learn(&self.dictionary, command);
         }
         self.risk.replay(command);
-        self.book.apply(command, reports);
+        apply(&mut self.book, &mut self.tape, command, reports);
         for feedback in reports.outlet.feedback.drain(..) {
             self.risk.feed_back(&feedback);
         }
+    }
+}
+
+/// Has the book carry out a command, and the feed tell of it.
+fn apply(book: &mut Book, tape: &mut Option<Tape>, command: &Command, reports: &mut impl Reports) {
+    match tape {
+        None => book.apply(command, reports),
+        Some(tape) => tape.apply(book, command, reports, |_, _| ()),
     }
 }
 
@@ -177,7 +191,36 @@ fn into_streams<'a>(
 
 /// Replays the journal in `dir`.
 pub fn recover(dir: &Path, config: &Config) -> Result<Recovered, SegmentError> {
-    let mut machine = Machine::new(config);
+    replay(dir, config, None, None)
+}
+
+/// The same for a segment that goes on from there, with its feed.
+pub(super) fn recover_for(
+    dir: &Path,
+    config: &Config,
+    clock: &Clock,
+) -> Result<Recovered, SegmentError> {
+    let header = journal::header(dir)?.map(|header| (header.session, header.begun_ns.get()));
+    let header = header.unwrap_or_else(|| new_journal(clock.now_ns()));
+    let tape = market::tape(config, header.0)?;
+    replay(dir, config, tape, Some(header))
+}
+
+/// The name of a journal that begins now, and when it begins.
+fn new_journal(now_ns: UnixNanos) -> ([u8; 10], u64) {
+    let mut name = *b"MR00000000";
+    let digits = format!("{:08X}", (now_ns / NANOS_PER_SEC) as u32);
+    name[2..].copy_from_slice(digits.as_bytes());
+    (name, now_ns)
+}
+
+fn replay(
+    dir: &Path,
+    config: &Config,
+    tape: Option<Tape>,
+    header: Option<([u8; 10], u64)>,
+) -> Result<Recovered, SegmentError> {
+    let mut machine = Machine::new(config, tape);
     let mut streams: Vec<Stream> = Vec::new();
     let memory = stream_memory(config);
     let mut message = into_streams(&mut streams, &memory);
@@ -198,11 +241,10 @@ pub fn recover(dir: &Path, config: &Config) -> Result<Recovered, SegmentError> {
     drop(reports);
     drop(message);
     streams.resize_with(machine.dictionary.users.len(), || Stream::new(&memory));
-    let header = reader.header().map(|header| (header.session, header.begun_ns.get()));
-    let tail = header.map(|_| reader.tail());
-    let Machine { risk, book, dictionary } = machine;
+    let tail = reader.header().map(|_| reader.tail());
+    let Machine { risk, book, dictionary, tape } = machine;
     let greetings = Vec::new();
-    Ok(Recovered { risk, book, dictionary, memory, streams, voices, greetings, tail, header })
+    Ok(Recovered { risk, book, dictionary, memory, streams, voices, greetings, tail, header, tape })
 }
 
 /// Makes any user's stream again from the journal in `dir`, on whatever thread asks. Reads no
@@ -218,7 +260,7 @@ pub fn regenerate(dir: PathBuf, config: Config, durable: Durable) -> RegenerateS
                 }
             }
         };
-        let mut machine = Machine::new(&config);
+        let mut machine = Machine::new(&config, None);
         let mut reports = reports(&mut message);
         let Ok(reader) = Reader::open(&dir) else { return false };
         let mut reader = reader.until(durable.seq());
@@ -237,15 +279,15 @@ impl Recovered {
         state_hash(&self.book, &self.risk, &streams.collect::<Vec<_>>())
     }
 
-    /// How the journal goes on; a new one is named after the time.
-    pub(super) fn start(&self, now_ns: UnixNanos) -> Start {
-        let (session, begun_ns) = self.header.unwrap_or_else(|| {
-            let mut name = *b"MR00000000";
-            let digits = format!("{:08X}", (now_ns / 1_000_000_000) as u32);
-            name[2..].copy_from_slice(digits.as_bytes());
-            (name, now_ns)
-        });
+    /// How the journal goes on.
+    pub(super) fn start(&self) -> Start {
+        let (session, begun_ns) = self.header.expect("recovered for a segment");
         Start { session, begun_ns, tail: self.tail }
+    }
+
+    /// The feed, as it stands behind the last command.
+    pub(super) fn tape(&mut self) -> Option<Tape> {
+        self.tape.take()
     }
 
     /// Sequences a definition for whatever the configuration has that the journal lacks.
@@ -313,7 +355,7 @@ impl Recovered {
         }
         for command in &mut commands {
             self.risk.sequence_own(command, now_ns);
-            self.book.apply(command, reports);
+            apply(&mut self.book, &mut self.tape, command, reports);
             journal(command)?;
         }
         Ok(())
@@ -417,6 +459,7 @@ impl Recovered {
             greetings: std::mem::take(&mut self.greetings),
             tail: self.tail,
             header: self.header,
+            tape: self.tape.take(),
         }
     }
 }

@@ -54,6 +54,9 @@ impl Segment {
             std::thread::sleep(Duration::from_millis(1));
         }
         drop(self.journal.join());
+        if let Some(feed) = self.feed {
+            feed.stop();
+        }
         self.authenticators.into_iter().for_each(|helper| drop(helper.join()));
         self.replayers.into_iter().for_each(|helper| drop(helper.join()));
         self.logs.into_iter().for_each(|helper| drop(helper.join()));

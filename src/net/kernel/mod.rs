@@ -6,6 +6,7 @@
 mod epoll;
 mod info;
 mod socket;
+mod udp;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,6 +14,8 @@ use std::os::fd::BorrowedFd;
 
 use super::{COUNTERS, Close, ConnId, Counts, Handler, Look, Transport, UNCONSUMED_MAX};
 use epoll::{Epoll, Ready};
+
+pub use udp::{Datagrams, listen_to};
 
 /// Connections read without asking epoll first.
 const HOT_MAX: usize = 8;

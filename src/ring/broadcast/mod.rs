@@ -180,6 +180,11 @@ impl<R: Record> Publisher<R> {
         last.read().ok()?.and_then(|claimed| claimed.get().copied())
     }
 
+    /// A reading end in this process, which begins with what is written from now on.
+    pub fn subscriber(&self) -> Subscriber<R> {
+        Subscriber { shared: self.shared.clone(), next: self.next }
+    }
+
     /// Writes a record over the oldest.
     #[inline]
     pub fn push(&mut self, record: &R) {
@@ -265,6 +270,12 @@ impl<R: Record> Subscriber<R> {
     /// Index of the next record: how many there were before it since the ring was made.
     pub fn index(&self) -> u64 {
         self.next
+    }
+
+    /// Goes to an index. One that is not written yet has no record so far, one that was written over is
+    /// lost.
+    pub fn go_to(&mut self, index: u64) {
+        self.next = index.min(INDEX_MAX);
     }
 
     /// Reads one record, if there is one.

@@ -1,0 +1,212 @@
+//! The feed's parts and threads.
+
+use std::net::UdpSocket;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::agents::{FeedDuty, PastDuty, RequestsDuty};
+use super::memory::ring;
+use super::{SegmentError, Shown, system};
+use crate::book::{Book, BookAgent, listen};
+use crate::config::{self, Ack, Config};
+use crate::feed::{
+    self, FeedAgent, FeedSetup, Follower, History, MTU_MIN, Packets, Past, PastRequest, Requests,
+    RequestsSetup, Ring, Tape, UDP_BYTES,
+};
+use crate::journal::Durable;
+use crate::order::{Command, SYMBOLS_MAX, SeqNum};
+use crate::ring::broadcast;
+use crate::ring::region::{Place, RegionError, Terms, publish};
+use crate::runtime::{Bed, Clock, IdleStrategy, Worker};
+use crate::wire::soupbin::pad;
+
+const _: () = assert!(config::FEED_MTU_MIN == MTU_MIN, "what is checked is what is needed");
+
+/// Commands on their way to a listener.
+const LISTENER_RING: usize = 65_536;
+/// Events in the ring for this host.
+const EVENTS_RING: usize = 65_536;
+/// What the ring of events is called, behind the name of the messages' own.
+const EVENTS: &str = "-events";
+/// How long the feed may take to tell the rest.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// What needs a privilege, if anything of the feed does.
+pub(super) struct Opened {
+    request: Option<UdpSocket>,
+}
+
+/// Opens the port for requests.
+pub(super) fn open(config: &Config) -> Result<Opened, SegmentError> {
+    let wanted = config.feed.as_ref().and_then(|feed| feed.request.as_ref());
+    let bind = |address: &toml::Spanned<std::net::SocketAddr>| {
+        let address = address.get_ref();
+        UdpSocket::bind(address).map_err(system(format!("listen for [feed] request on {address}")))
+    };
+    Ok(Opened { request: wanted.map(bind).transpose()? })
+}
+
+/// The book's capacity, for whoever has a book of its own.
+pub(super) fn book_capacity(config: &Config) -> crate::book::Capacity {
+    crate::book::Capacity { orders: *config.gateway.max_orders.get_ref(), symbols: SYMBOLS_MAX }
+}
+
+/// The feed at its beginning, for recovery to tell it everything; nothing if there is none.
+pub(super) fn tape(config: &Config, journal: [u8; 10]) -> Result<Option<Tape>, SegmentError> {
+    let Some(feed) = &config.feed else { return Ok(None) };
+    let session = match feed.session.get_ref().as_bytes() {
+        b"" => journal,
+        named => pad(named),
+    };
+    let keep = *feed.keep.get_ref();
+    let ring = match place(config, "")? {
+        None => {
+            let bytes = broadcast::bytes_for::<feed::Told>(keep);
+            Ring::Own(broadcast::in_memory(keep, super::memory::region(bytes)).0)
+        }
+        Some(place) => Ring::Shared(publish(&place, &terms(config, keep)?).map_err(shared)?),
+    };
+    Ok(Some(Tape::new(ring, session)))
+}
+
+fn shared(error: RegionError) -> SegmentError {
+    SegmentError::Setting(format!("[feed] ring: {error}"))
+}
+
+fn place(config: &Config, behind: &str) -> Result<Option<Place>, SegmentError> {
+    let Some(feed) = &config.feed else { return Ok(None) };
+    let named = |name: &toml::Spanned<String>| {
+        Place::new(&feed.ring_dir, &format!("{}{behind}", name.get_ref())).map_err(shared)
+    };
+    feed.ring.as_ref().map(named).transpose()
+}
+
+/// Whoever may read the data folder may read the rings.
+fn terms(config: &Config, capacity: usize) -> Result<Terms, SegmentError> {
+    let readers = super::readers(config)?;
+    let mode = if config.gateway.group.is_some() { 0o640 } else { 0o600 };
+    Ok(Terms { capacity, mode, group: readers.gid() })
+}
+
+/// The feed's threads, not yet started.
+pub(super) struct Parts {
+    agent: FeedAgent,
+    bed: Bed,
+    server: Option<(Requests, Past, Bed)>,
+}
+
+/// Puts the feed together behind the book, as both were recovered.
+#[allow(clippy::too_many_arguments, reason = "what a segment has in common")]
+pub(super) fn parts(
+    config: &Config,
+    opened: Opened,
+    mut tape: Tape,
+    book: &mut BookAgent,
+    replica: Book,
+    dir: &Path,
+    durable: &Durable,
+    last: SeqNum,
+    shown: &Shown,
+) -> Result<Parts, SegmentError> {
+    let feed = config.feed.as_ref().expect("there is a tape where there is a feed");
+    let bed = Bed::new();
+    let (mut commands, heard, _) = ring(LISTENER_RING, Command::EMPTY);
+    commands.set_bell(bed.bell());
+    let (listener, heard) = listen(commands, heard);
+    book.add_listener(listener);
+    let hold = config.gateway.ack == Ack::Journaled;
+    let follower = Follower::new(heard, dir, durable.clone(), hold, last);
+    let (session, mtu) = (tape.session(), *feed.mtu.get_ref());
+    let lines = feed.lines.get_ref();
+    let packets = if lines.is_empty() {
+        None
+    } else {
+        let by = feed.interface.as_ref().map(|interface| *interface.get_ref());
+        let opened = Packets::open(lines, by, *feed.hops.get_ref(), mtu, session, tape.next());
+        Some(opened.map_err(|error| no_way(config, &error))?)
+    };
+    let server = match opened.request {
+        None => None,
+        Some(socket) => {
+            let bed = Bed::new();
+            let (mut to_past, requests, _) = ring(PastRequest::RING, PastRequest::EMPTY);
+            to_past.set_bell(bed.bell());
+            let setup = RequestsSetup {
+                socket,
+                session,
+                ring: tape.subscriber(),
+                next: tape.next(),
+                packet_bytes: mtu - UDP_BYTES,
+                per_second: *feed.requests_per_second.get_ref(),
+                past: to_past,
+                counters: shown.counters.clone(),
+            };
+            let what = || system("answer [feed] request".to_owned());
+            let server = Requests::new(setup).map_err(what())?;
+            let history = History::new(dir.to_owned(), book_capacity(config), durable.clone());
+            let past = Past::new(&server, requests, history).map_err(what())?;
+            Some((server, past, bed))
+        }
+    };
+    let events = match place(config, EVENTS)? {
+        None => None,
+        Some(place) => Some(publish(&place, &terms(config, EVENTS_RING)?).map_err(shared)?),
+    };
+    let counters = shown.counters.clone();
+    let setup = FeedSetup { follower, book: replica, tape, packets, events, counters };
+    Ok(Parts { agent: FeedAgent::new(setup), bed, server })
+}
+
+/// What a line that leads nowhere needs.
+fn no_way(config: &Config, error: &std::io::Error) -> SegmentError {
+    let feed = config.feed.as_ref().expect("it has lines");
+    let lines: Vec<String> = feed.lines.get_ref().iter().map(ToString::to_string).collect();
+    let hint = match &feed.interface {
+        None => "name the address it leaves by, [feed] interface = \"...\"".to_owned(),
+        Some(by) => format!("is {} an address of this host, and does it reach them?", by.get_ref()),
+    };
+    SegmentError::Setting(format!(
+        "[feed] lines: cannot send to {}: {error}; {hint}",
+        lines.join(" and ")
+    ))
+}
+
+/// The feed, running.
+pub(super) struct Running {
+    agent: Worker<FeedDuty>,
+    server: Option<(Worker<RequestsDuty>, Worker<PastDuty>)>,
+}
+
+impl Parts {
+    /// Sets the threads going.
+    pub fn start(self, clock: &Clock, core: Option<usize>, strategy: IdleStrategy) -> Running {
+        let duty = FeedDuty::new(self.agent, clock.clone());
+        let agent = Worker::start("mr-feed", core, strategy, self.bed, duty);
+        let server = self.server.map(|(server, past, bed)| {
+            let duty = RequestsDuty::new(server, clock.clone());
+            // It waits for its socket, whatever its turns are.
+            let server = Worker::start("mr-requests", None, IdleStrategy::Spin, Bed::new(), duty);
+            let past = Worker::start("mr-past", None, IdleStrategy::Rest, bed, PastDuty::new(past));
+            (server, past)
+        });
+        Running { agent, server }
+    }
+}
+
+impl Running {
+    /// Tells what is left to tell, and that it was all.
+    pub fn stop(self) {
+        let mut duty = self.agent.join();
+        let started = Instant::now();
+        while !duty.is_idle() && started.elapsed() < DRAIN_MAX {
+            if crate::runtime::Duty::poll(&mut duty) == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        duty.end();
+        if let Some((server, past)) = self.server {
+            drop(server.join());
+            drop(past.join());
+        }
+    }
+}

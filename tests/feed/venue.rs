@@ -1,0 +1,291 @@
+//! A gateway with a feed, what trades there, and who reads it.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use millrace::book::Book;
+use millrace::client::feed::{Arbiter, take_in};
+use millrace::client::market::{Level, Market};
+use millrace::client::{Client, NewOrder, cancel, replace};
+use millrace::net::kernel::listen_to;
+use millrace::order::{Price, SymbolId};
+use millrace::segment::{journal_dir, recover};
+use zerocopy::IntoBytes;
+
+use super::common::{PATIENCE, QUIET, Scratch, Venue, config, config_text};
+
+/// Groups of this process's own, one after the other.
+fn group() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let pid = std::process::id();
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    let [_, _, a, b] = (pid * 16).to_be_bytes();
+    (Ipv4Addr::new(239, 192, a, b | next as u8), 26_400 + next).into()
+}
+
+/// A port that nobody has at the moment.
+pub fn free_port() -> SocketAddr {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A gateway and where its feed is.
+pub struct Exchange {
+    pub venue: Venue,
+    pub lines: Vec<SocketAddr>,
+    pub request: SocketAddr,
+}
+
+impl Exchange {
+    /// With more lines for `[feed]` and `[gateway]`.
+    pub fn start(feed: &str, gateway: &str) -> Exchange {
+        Exchange::start_in(Scratch::new(), feed, gateway, [group(), group()], free_port())
+    }
+
+    pub fn start_in(
+        scratch: Scratch,
+        feed: &str,
+        gateway: &str,
+        lines: [SocketAddr; 2],
+        request: SocketAddr,
+    ) -> Exchange {
+        let mut text = config_text(gateway, "");
+        for user in ["ALICE", "BOB"] {
+            // What they entered stays when they go.
+            let line = format!("name = \"{user}\"");
+            text = text.replace(&line, &format!("{line}\ncancel_on_disconnect = false"));
+        }
+        let text = format!(
+            "{text}\n[feed]\nlines = [\"{}\", \"{}\"]\ninterface = \"127.0.0.1\"\nrequest = \"{request}\"\n{feed}\n",
+            lines[0], lines[1],
+        );
+        let venue = Venue::start_in(scratch, &text);
+        Exchange { venue, lines: lines.to_vec(), request }
+    }
+
+    /// Messages told so far, once everything that was sequenced is.
+    pub fn told(&self) -> u64 {
+        let mut told = (0, 0);
+        loop {
+            let now = (self.venue.counter("risk.sequenced"), self.venue.counter("feed.messages"));
+            if now == told {
+                return now.1;
+            }
+            told = now;
+            std::thread::sleep(QUIET);
+        }
+    }
+
+    /// Random orders of two users: displayed, hidden, icebergs, some of which trade, are replaced or cancelled.
+    pub fn trade(&self, seed: u64, messages: u32) {
+        trade(&self.venue, seed, messages);
+    }
+}
+
+/// A small generator of numbers that look random.
+pub struct Draw(pub u64);
+
+impl Draw {
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % end
+    }
+}
+
+fn order(draw: &mut Draw, user_ref: u32) -> NewOrder {
+    let side = b"BS"[draw.below(2) as usize];
+    let at = Price(990_000 + 1_000 * draw.below(20) as u32);
+    let symbol = ["AAPL", "MSFT"][draw.below(2) as usize];
+    let order = NewOrder::new(user_ref, side, 1 + draw.below(500) as u32, symbol, at);
+    match draw.below(8) {
+        0 => NewOrder { display: b'N', ..order },
+        1 => NewOrder { display: b'A', ..order },
+        2 | 3 => order.with(5, &(1 + draw.below(90) as u32).to_be_bytes()),
+        4 => order.ioc(),
+        _ => order,
+    }
+}
+
+pub fn trade(venue: &Venue, seed: u64, messages: u32) {
+    let mut draw = Draw(seed | 1);
+    let mut clients: Vec<Client> = ["ALICE", "BOB"].map(|user| venue.client(user)).into();
+    for client in &clients {
+        client.set_nonblocking().unwrap();
+    }
+    let first = seed as u32 % 100_000 * 1_000;
+    for n in 0..messages {
+        let client = &mut clients[draw.below(2) as usize];
+        let user_ref = first + n + 1;
+        let some = first + 1 + draw.below(u64::from(n) + 1) as u32;
+        let bytes = match draw.below(10) {
+            0 | 1 => cancel(some, draw.below(2) as u32 * 10),
+            2 => replace(some, user_ref, 1 + draw.below(400) as u32, Price(1_000_000)),
+            _ => order(&mut draw, user_ref).encode(),
+        };
+        send(client, &bytes);
+        client.drain(|_| ()).unwrap();
+    }
+    // Their journal has all that they said once this is answered.
+    for client in &mut clients {
+        send(client, &millrace::client::account_query());
+        let deadline = Instant::now() + PATIENCE;
+        let mut answered = false;
+        while !answered {
+            assert!(Instant::now() < deadline, "no answer to a query");
+            client
+                .drain(|received| {
+                    if let millrace::client::Received::Message(_, bytes) = received {
+                        answered |= bytes[0] == b'Q';
+                    }
+                })
+                .unwrap();
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn send(client: &mut Client, message: &[u8]) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match client.send(message) {
+            Ok(()) => return,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                assert!(Instant::now() < deadline, "nothing is read");
+                client.drain(|_| ()).unwrap();
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// What a network does to packets, of a thousand each.
+#[derive(Clone, Copy, Default)]
+pub struct Spoilt {
+    pub lost: u64,
+    pub doubled: u64,
+    pub late: u64,
+}
+
+/// Reads one line, spoilt, and asks for what is missing.
+pub struct Reader {
+    line: UdpSocket,
+    server: UdpSocket,
+    spoilt: Spoilt,
+    draw: Draw,
+    late: Vec<Vec<u8>>,
+    asked: BTreeMap<u64, Instant>,
+    pub arbiter: Arbiter,
+    pub market: Market,
+    pub messages: Vec<Vec<u8>>,
+}
+
+impl Reader {
+    pub fn open(market: &Exchange, line: usize, spoilt: Spoilt, seed: u64) -> Reader {
+        let line = listen_to(market.lines[line], Some(Ipv4Addr::LOCALHOST.into())).unwrap();
+        line.set_nonblocking(true).unwrap();
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        server.connect(market.request).unwrap();
+        server.set_nonblocking(true).unwrap();
+        Reader {
+            line,
+            server,
+            spoilt,
+            draw: Draw(seed | 1),
+            late: vec![],
+            asked: BTreeMap::new(),
+            arbiter: Arbiter::from(1),
+            market: Market::new(),
+            messages: vec![],
+        }
+    }
+
+    fn take(&mut self, packet: &[u8]) {
+        let Reader { arbiter, market, messages, .. } = self;
+        arbiter.packet(packet, |_, message| {
+            take_in(market, message).unwrap();
+            messages.push(message.to_vec());
+        });
+    }
+
+    /// Takes in what is there. Returns whether that was anything.
+    pub fn poll(&mut self) -> bool {
+        let mut bytes = [0; 2048];
+        let mut any = false;
+        while let Ok(length) = self.line.recv(&mut bytes) {
+            any = true;
+            let (packet, fate) = (bytes[..length].to_vec(), self.draw.below(1_000));
+            let Spoilt { lost, doubled, late } = self.spoilt;
+            match fate {
+                fate if fate < lost => {}
+                fate if fate < lost + doubled => {
+                    self.take(&packet);
+                    self.take(&packet);
+                }
+                fate if fate < lost + doubled + late => self.late.push(packet),
+                _ => {
+                    self.take(&packet);
+                    for late in std::mem::take(&mut self.late) {
+                        self.take(&late);
+                    }
+                }
+            }
+        }
+        while let Ok(length) = self.server.recv(&mut bytes) {
+            any = true;
+            self.take(&bytes[..length].to_vec());
+        }
+        let missing: Vec<_> = self.arbiter.missing().take(4).collect();
+        for (first, count) in missing {
+            let recent = |at: &Instant| at.elapsed() < Duration::from_millis(20);
+            if self.asked.get(&first).is_some_and(recent) {
+                continue;
+            }
+            if let Some(request) = self.arbiter.request(first, count) {
+                let _ = self.server.send(request.as_bytes());
+                self.asked.insert(first, Instant::now());
+            }
+        }
+        any
+    }
+
+    /// Reads until message `last` was taken in.
+    pub fn read_until(&mut self, last: u64) {
+        let deadline = Instant::now() + 3 * PATIENCE;
+        while self.arbiter.next() <= last {
+            let next = self.arbiter.next();
+            assert!(Instant::now() < deadline, "message {next} of {last} never came");
+            if !self.poll() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+}
+
+/// What is displayed, by a journal's book.
+pub fn displayed(book: &Book, symbol: SymbolId) -> [BTreeMap<Price, Level>; 2] {
+    let mut sides = [BTreeMap::new(), BTreeMap::new()];
+    book.for_each_order(symbol, |_, order| {
+        if !order.is_hidden() {
+            let side = &mut sides[usize::from(order.side.is_buy())];
+            let level: &mut Level = side.entry(order.price).or_default();
+            level.shares += u64::from(order.shown());
+            level.orders += 1;
+        }
+    });
+    sides
+}
+
+/// The market is what the journal in a folder says that it is.
+pub fn assert_is_the_journals(market: &Market, scratch: &Scratch) {
+    let config = config(&scratch.0, &config_text("", ""));
+    let recovered = recover(&journal_dir(&config), &config).unwrap();
+    for (number, symbol) in (0..).map(SymbolId).zip(&recovered.dictionary.symbols) {
+        let [asks, bids] = displayed(&recovered.book, number);
+        let depth = market.depth(&symbol.name).unwrap();
+        assert_eq!((&depth.bids, &depth.asks), (&bids, &asks), "{}", symbol.name);
+        assert!(!bids.is_empty() || !asks.is_empty(), "{} has nothing displayed", symbol.name);
+    }
+}
