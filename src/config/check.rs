@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::types::{Config, Protocol, Symbol, Tcp, Topology, TransportKind, User};
+use super::types::{Config, Port, Protocol, Symbol, Tcp, Topology, TransportKind, User};
 use super::{BUILT_IN, ConfigError};
 use crate::order::{FIRMS_MAX, SYMBOLS_MAX, USERS_MAX};
 
@@ -174,7 +174,8 @@ fn check_frames(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErro
         let mapped = address.to_canonical() != address;
         address.is_unspecified() || address.is_multicast() || of_the_link || mapped
     };
-    if let Some(port) = config.ports.iter().find(|port| vague(port.listen.get_ref().ip())) {
+    let mut trading = config.ports.iter().filter(|port| !port.is_for_listeners());
+    if let Some(port) = trading.find(|port| vague(port.listen.get_ref().ip())) {
         let what = format!(
             "transport = \"{name}\" takes frames for an address of its own: name it, such as \
              10.9.0.1:7001 or [fd09::1]:7001"
@@ -193,7 +194,8 @@ fn check_dpdk(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError>
                     another address";
         return checker.fail(config.gateway.transport.span(), what);
     };
-    if let Some(port) = config.ports.iter().find(|port| port.listen.get_ref().ip().is_loopback()) {
+    let mut trading = config.ports.iter().filter(|port| !port.is_for_listeners());
+    if let Some(port) = trading.find(|port| port.listen.get_ref().ip().is_loopback()) {
         let what = "transport = \"dpdk\" takes the whole device: listen on an address of its network, \
                     not on loopback";
         return checker.fail(port.listen.span(), what);
@@ -252,12 +254,21 @@ fn check_af_xdp(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErro
 }
 
 fn check_ports(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
-    if config.ports.is_empty() {
-        return checker.fail(0..0, "at least one [[port]] is needed");
+    if config.ports.iter().all(Port::is_for_listeners) {
+        return checker.fail(0..0, "at least one [[port]] is needed on which orders come in");
     }
     let mut seen = HashSet::new();
     for port in &config.ports {
         let address = port.listen.get_ref();
+        let protocol = *port.protocol.get_ref();
+        if protocol == Protocol::Glimpse && config.feed.is_none() {
+            let what = "snapshots are of the feed: a glimpse port needs a [feed] table";
+            return checker.fail(port.protocol.span(), what);
+        }
+        if port.drop_copy && protocol != Protocol::Fix44 {
+            let what = "drop_copy = true is for fix44; protocol = \"dropcopy\" says it itself";
+            return checker.fail(port.protocol.span(), what);
+        }
         if address.port() != 0 && !seen.insert(*address) {
             return checker.fail(port.listen.span(), format!("{address} is listened on twice"));
         }
@@ -379,6 +390,55 @@ fn check_comp_id(checker: &Checker<'_>, comp_id: &Spanned<String>) -> Result<(),
     Ok(())
 }
 
+/// Firms that one user watches, at most.
+const WATCHED_MAX: usize = 12;
+
+/// Who watches firms, and who does not.
+fn check_watcher(
+    config: &Config,
+    user: &User,
+    protocol: Protocol,
+    checker: &Checker<'_>,
+) -> Result<(), ConfigError> {
+    let name = user.name.get_ref();
+    let Some(first) = user.drop_copy_of.first() else {
+        let place = user.protocol.as_ref().map_or(user.name.span(), Spanned::span);
+        return match protocol {
+            Protocol::Dropcopy => {
+                let what = format!(
+                    "user \"{name}\" speaks dropcopy and watches nobody: drop_copy_of = [\"{}\"]",
+                    user.firm.get_ref()
+                );
+                checker.fail(place, what)
+            }
+            Protocol::Glimpse => {
+                let what = "nobody speaks glimpse for good: every user may log in on such a port";
+                checker.fail(place, what)
+            }
+            _ => Ok(()),
+        };
+    };
+    if !matches!(protocol, Protocol::Dropcopy | Protocol::Fix44) {
+        let what = "who has drop_copy_of speaks dropcopy or fix44";
+        return checker.fail(first.span(), what);
+    }
+    if user.drop_copy_of.len() > WATCHED_MAX {
+        let what = format!("drop_copy_of names up to {WATCHED_MAX} firms");
+        return checker.fail(first.span(), what);
+    }
+    let trades = |firm: &str| {
+        let of = |other: &User| other.drop_copy_of.is_empty() && other.firm.get_ref() == firm;
+        config.users.iter().any(of)
+    };
+    match user.drop_copy_of.iter().find(|firm| !trades(firm.get_ref())) {
+        None => Ok(()),
+        Some(firm) => {
+            let what = format!("nobody trades for firm \"{}\"", firm.get_ref());
+            checker.fail(firm.span(), what)
+        }
+    }
+}
+
 /// What a user speaks has to be spoken on a port, and to fit its CompID.
 fn check_protocol(
     config: &Config,
@@ -388,9 +448,17 @@ fn check_protocol(
 ) -> Result<(), ConfigError> {
     let protocol = config.protocol_of(user);
     let place = user.protocol.as_ref().map_or(user.name.span(), Spanned::span);
-    let spoken = |p: Protocol| config.ports.iter().any(|port| *port.protocol.get_ref() == p);
+    let watches = !user.drop_copy_of.is_empty();
+    check_watcher(config, user, protocol, checker)?;
+    let spoken = |p: Protocol| {
+        let fits = |port: &&Port| port.is_for_listeners() == watches;
+        config.ports.iter().filter(fits).any(|port| *port.protocol.get_ref() == p)
+    };
     if !spoken(protocol) {
-        let name = protocol.name();
+        let name = match protocol {
+            Protocol::Fix44 if watches => "fix44\" and drop_copy = \"true",
+            protocol => protocol.name(),
+        };
         let what = format!(
             "user \"{}\" speaks {name}, and no [[port]] has protocol = \"{name}\"",
             user.name.get_ref()

@@ -392,6 +392,9 @@ pub struct Port {
     pub protocol: Spanned<Protocol>,
     /// Address and port.
     pub listen: Spanned<SocketAddr>,
+    /// FIX 4.4: for users with `drop_copy_of`, and for them alone.
+    #[serde(default)]
+    pub drop_copy: bool,
 }
 
 /// `protocol`
@@ -406,6 +409,10 @@ pub enum Protocol {
     Fix42,
     /// FIX 4.4.
     Fix44,
+    /// What firms do, for those who watch them: OUCH 5.0 over SoupBinTCP, one way.
+    Dropcopy,
+    /// Snapshots of the displayed book, over SoupBinTCP.
+    Glimpse,
 }
 
 impl Protocol {
@@ -416,6 +423,8 @@ impl Protocol {
             Protocol::Ouch42 => "ouch42",
             Protocol::Fix42 => "fix42",
             Protocol::Fix44 => "fix44",
+            Protocol::Dropcopy => "dropcopy",
+            Protocol::Glimpse => "glimpse",
         }
     }
 
@@ -425,7 +434,22 @@ impl Protocol {
     }
 }
 
+impl Port {
+    /// Whether those who log in there only listen.
+    pub fn is_for_listeners(&self) -> bool {
+        let protocol = *self.protocol.get_ref();
+        self.drop_copy || matches!(protocol, Protocol::Dropcopy | Protocol::Glimpse)
+    }
+}
+
 impl Config {
+    /// The same with none but the ports on which orders come in.
+    pub fn for_trading(&self) -> Config {
+        let mut config = self.clone();
+        config.ports.retain(|port| !port.is_for_listeners());
+        config
+    }
+
     /// Where audit files lie.
     pub fn audit_dir(&self) -> PathBuf {
         let dir = self.gateway.audit_dir.clone();
@@ -437,6 +461,7 @@ impl Config {
         let has = |protocol| self.ports.iter().any(|port| *port.protocol.get_ref() == protocol);
         match (&user.protocol, &user.fix_comp_id) {
             (Some(protocol), _) => *protocol.get_ref(),
+            (None, None) if !user.drop_copy_of.is_empty() => Protocol::Dropcopy,
             (None, Some(_)) if !has(Protocol::Fix44) && has(Protocol::Fix42) => Protocol::Fix42,
             (None, Some(_)) => Protocol::Fix44,
             (None, None) if !has(Protocol::Ouch5) && has(Protocol::Ouch42) => Protocol::Ouch42,
@@ -465,6 +490,9 @@ pub struct User {
     pub password_hash: Option<Spanned<Password>>,
     /// Firm (MPID), up to 4 letters and digits.
     pub firm: Spanned<String>,
+    /// Firms whose orders it watches; it enters none then.
+    #[serde(default)]
+    pub drop_copy_of: Vec<Spanned<String>>,
     /// Whether losing the connection cancels the user's orders.
     #[serde(default = "yes")]
     pub cancel_on_disconnect: bool,

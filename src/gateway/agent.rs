@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::audit::{Direction, Tap};
+use crate::audit::Tap;
 use crate::net::{self, Close, ConnId, Handler, Transport};
 use crate::order::{Command, Event, EventKind, FirmId, SeqNum, UnixNanos, UserId};
 use crate::ring::{Consumer, Producer};
@@ -20,10 +20,12 @@ use super::pace::Pace;
 use super::passwords::Passwords;
 use super::replay::{Chunk, ReplayRequest, Replays};
 use super::sightings::{Sighting, Sightings};
+use super::snapshots::Snapshots;
 use super::state::{GatewayCounters, State, User};
 use super::symbols::{Directory, Names};
 use super::throttle::Throttle;
 use super::voice::{Outbound, Page};
+use super::watchers::Watchers;
 
 /// The shortest packet that becomes a command: an account query.
 const COMMAND_BYTES_MIN: usize = HEADER_BYTES + 1;
@@ -57,6 +59,8 @@ pub struct UserSetup {
     pub protocol: Protocol,
     /// Its CompID, if that is FIX.
     pub comp_id: String,
+    /// Firms that it watches; it enters nothing then.
+    pub watches: Vec<FirmId>,
     /// Whether the user may log in; false for users only the journal still knows.
     pub enabled: bool,
 }
@@ -91,6 +95,10 @@ pub struct GatewaySetup {
     pub passwords: Arc<Passwords>,
     /// Where connections are shown to who looks.
     pub sightings: Sightings,
+    /// Who watches whom, if they do it here; then nobody enters orders here.
+    pub watchers: Option<Watchers>,
+    /// The way to who makes snapshots, if there are ports for them here.
+    pub snapshots: Option<Snapshots>,
 }
 
 /// A gateway's ring ends.
@@ -176,6 +184,8 @@ impl<T: Transport> Gateway<T> {
             counters: GatewayCounters::new(&setup.counters, &setup.counter_prefixes[0]),
             peers: setup.peers,
             tap: setup.tap,
+            watchers: setup.watchers,
+            snapshots: setup.snapshots,
             stopping: false,
         };
         Gateway {
@@ -226,7 +236,7 @@ impl<T: Transport> Gateway<T> {
         if self.hold_until_durable {
             work += self.release(durable);
         }
-        work += self.take_chunks();
+        work += self.take_chunks() + self.take_snapshots();
         self.check_due();
         if self.stream_pool.is_low() {
             self.trim_streams();
@@ -257,44 +267,33 @@ impl<T: Transport> Gateway<T> {
             if !state.tap.may_send() {
                 return false;
             }
-            let user = &mut state.users[event.user.index()];
-            // A stream that another gateway is about to hand over is waited for.
-            let Some(out) = user.out.as_mut().filter(|out| out.stream.has_room()) else {
+            if state.watchers.is_some() && state.users[event.user.index()].setup.watches.is_empty()
+            {
+                return state.copy(event, page, *hold_until_durable);
+            }
+            if !state.has_room(event.user) {
                 return false;
-            };
+            }
             if event.kind == EventKind::StreamMoved {
                 state.hand_over(event.user, event.qty as u8);
-                return true;
-            }
-            let packet = out.voice.encode(event, &state.names, page);
-            if packet.is_empty() {
-                return true;
-            }
-            let from = out.stream.end();
-            out.stream.push(event.seq(), packet);
-            state.counters.messages_out.add(1);
-            if state.tap.is_on() {
-                let message = out.voice.message_of(packet);
-                state.tap.put(Direction::Out, Some(event.user), state.now_ns, message);
-            }
-            let said = out.voice.fix().and_then(|voice| voice.said);
-            if *hold_until_durable {
-                if !user.held {
-                    user.held = true;
-                    state.held.push(event.user);
-                }
             } else {
-                out.stream.release_all();
-            }
-            let until = out.stream.end();
-            if !*hold_until_durable {
-                state.mark_dirty(event.user);
-            }
-            if let Some(said) = said {
-                state.said(event.user, said, from, until);
+                state.tell(event.user, event, page, *hold_until_durable);
             }
             true
         })
+    }
+
+    /// Has snapshots that were made sent to who asked for them.
+    fn take_snapshots(&mut self) -> usize {
+        let state = &mut self.state;
+        let Some(snapshots) = state.snapshots.take() else { return 0 };
+        let mut taken = 0;
+        while let Some((id, snapshot)) = snapshots.next() {
+            taken += 1;
+            state.begin_snapshot(id, snapshot);
+        }
+        state.snapshots = Some(snapshots);
+        taken
     }
 
     /// Releases what the disk has, once it has more.
@@ -370,7 +369,10 @@ impl<T: Transport> Gateway<T> {
             checks += 1;
             let id = conn.id;
             if self.sightings.are_wanted() {
-                let user = conn.user.map_or("", |user| &self.state.users[user.index()].setup.name);
+                let user = conn
+                    .user
+                    .or(conn.snapshot_of)
+                    .map_or("", |user| &self.state.users[user.index()].setup.name);
                 self.sightings.write(
                     at,
                     &Sighting {

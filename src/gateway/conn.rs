@@ -10,6 +10,7 @@ use crate::wire::Protocol;
 use super::fix;
 use super::pace::Pace;
 use super::replay::Chunk;
+use super::snapshots::{SNAPSHOT_NS, Sending};
 
 /// Bytes of session packets that may wait to be sent: a login's answer and some heartbeats.
 const CONTROL_BYTES: usize = 256;
@@ -23,6 +24,8 @@ pub(super) enum Source {
     Window(u64),
     /// Messages that left the window, made again from the journal; then message `next`.
     Journal { next: u64 },
+    /// A snapshot, and then nothing.
+    Snapshot,
     /// What a FIX peer asked for again; then what stands in the window from this offset.
     Again { then: u64 },
 }
@@ -45,6 +48,8 @@ pub(super) struct Conn {
     pub opened_ns: UnixNanos,
     pub session: Session,
     pub user: Option<UserId>,
+    /// Who logged in for a snapshot.
+    pub snapshot_of: Option<UserId>,
     /// How fast it is read.
     pub pace: Pace,
     /// Message asked for by the login.
@@ -56,6 +61,8 @@ pub(super) struct Conn {
     control_len: usize,
     /// Part of a replay, and how much of it was sent.
     pub chunk: Option<(Chunk, usize)>,
+    /// A snapshot on its way.
+    pub snapshot: Option<Sending>,
     /// The connection is closed once everything waiting was sent.
     pub closing: bool,
 }
@@ -73,6 +80,7 @@ impl Conn {
             opened_ns: now_ns,
             session,
             user: None,
+            snapshot_of: None,
             pace: Pace::of_stranger(),
             requested: 0,
             source: Source::Nothing,
@@ -80,8 +88,14 @@ impl Conn {
             control: [0; CONTROL_BYTES],
             control_len: 0,
             chunk: None,
+            snapshot: None,
             closing: false,
         }
+    }
+
+    /// Whether it is nobody's.
+    pub fn is_stranger(&self) -> bool {
+        self.user.is_none() && self.snapshot_of.is_none()
     }
 
     /// Whether a login is being checked.
@@ -109,8 +123,11 @@ impl Conn {
         }
     }
 
-    /// Whether the peer takes nothing of a replay that waits for it.
+    /// Whether the peer takes nothing of a replay that waits for it, or too long for a snapshot.
     pub fn is_stalled(&self, now_ns: UnixNanos) -> bool {
+        if let Some(sending) = &self.snapshot {
+            return now_ns.saturating_sub(sending.begun_ns) > SNAPSHOT_NS;
+        }
         self.chunk.is_some()
             && match &self.session {
                 Session::Soup(session) => session.is_stalled(now_ns),

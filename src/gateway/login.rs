@@ -33,7 +33,8 @@ impl State {
         conn.requested = sequence;
         let protocol = conn.protocol;
         let user = self.logins.by_name(name);
-        let user = user.filter(|user| self.users[user.index()].setup.protocol == protocol);
+        let speaks = |user: &UserId| self.users[user.index()].setup.protocol == protocol;
+        let user = user.filter(|user| protocol == Protocol::Glimpse || speaks(user));
         self.check_password(AuthRequest::new(id, user, &login.request.password, false));
     }
 
@@ -92,6 +93,9 @@ impl State {
             self.record(tell_wrong_password, [id.index.into(), 0, 0, 0]);
             return self.reject_login(id, LoginReject::NotAuthorized);
         };
+        if self.conn_mut(id).is_some_and(|conn| conn.protocol == Protocol::Glimpse) {
+            return self.admit_for_snapshot(user, id);
+        }
         match &self.users[user.index()] {
             User { conn: Some(old), .. } => self.replace_session(*old, answer),
             User { leaving: true, .. } => self.reject_second_login(id),
@@ -142,6 +146,26 @@ impl State {
         self.counters.logins_accepted.add(1);
         self.start_from(id, user, first);
         self.mark_dirty(user);
+    }
+
+    /// Has a snapshot made for who logged in for one. Each user has one under way at most.
+    fn admit_for_snapshot(&mut self, user: UserId, id: ConnId) {
+        let has_one = |conn: &Conn| conn.snapshot_of == Some(user);
+        if self.snapshots.is_none() || self.conns.iter().flatten().any(|conn| has_one(conn)) {
+            return self.reject_second_login(id);
+        }
+        let (now_ns, accepted) = (self.now_ns, LoginAccepted::new(self.session_name, 1));
+        let Some(conn) = self.conn_mut(id) else { return };
+        if let Session::Soup(session) = &mut conn.session {
+            session.accept(now_ns);
+        }
+        conn.snapshot_of = Some(user);
+        conn.push_control(accepted.as_bytes());
+        self.counters.logins_accepted.add(1);
+        self.to_flush.push(id);
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.ask(id);
+        }
     }
 
     /// Makes a connection a user's, who is read at its own pace from here on.

@@ -20,11 +20,13 @@ mod passwords;
 mod relay;
 mod replay;
 mod sightings;
+mod snapshots;
 mod state;
 mod symbols;
 mod terms;
 mod throttle;
 mod voice;
+mod watchers;
 
 pub use agent::{Gateway, GatewayRings, GatewaySetup, UserSetup};
 pub use auth::{
@@ -37,8 +39,10 @@ pub use passwords::Passwords;
 pub use relay::{Back, Ends as RelayEnds, Front, PARCELS, Parcel};
 pub use replay::{Chunk, RegenerateStream, ReplayRequest, Replayer};
 pub use sightings::{Sighting, Sightings};
+pub use snapshots::{MakeSnapshot, Snapshot, SnapshotMaker, Snapshots};
 pub use symbols::{Directory, Names};
 pub use voice::{Outbound, Page, Voice};
+pub use watchers::Watchers;
 
 /// Counters a gateway owns, behind a prefix of its own.
 pub const COUNTERS: &[&str] = &[

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::audit::{Direction, Tap};
 use crate::net::{Close, ConnId, Handler, Transport};
-use crate::order::{CancelReason, Command, CommandKind, UnixNanos, UserId};
+use crate::order::{CancelReason, Command, CommandKind, Event, UnixNanos, UserId};
 use crate::ring::Producer;
 use crate::runtime::{Counter, Counters, Record};
 use crate::session::soup::{Input, Violation};
@@ -24,10 +24,12 @@ use super::logins::Logins;
 use super::ouch5::translate;
 use super::pace::Pace;
 use super::replay::{ReplayRequest, Replays};
+use super::snapshots::{Sending, Snapshot, Snapshots};
 use super::symbols::{Directory, Names};
 use super::terms::Sender;
 use super::throttle::Throttle;
-use super::voice::{Outbound, Voice};
+use super::voice::{Outbound, Page, Voice};
+use super::watchers::Watchers;
 
 /// A user, its outbound messages, and its connection if it has one.
 pub(super) struct User {
@@ -111,6 +113,10 @@ pub(super) struct State {
     pub counters: GatewayCounters,
     pub peers: Peers,
     pub tap: Tap,
+    /// Who watches whom, if they do it here.
+    pub watchers: Option<Watchers>,
+    /// The way to who makes snapshots.
+    pub snapshots: Option<Snapshots>,
     /// The gateway ends: what lost sessions mean was asked for already.
     pub stopping: bool,
     /// Connections with something to send that is not their user's stream.
@@ -189,6 +195,59 @@ impl State {
         work
     }
 
+    /// Whether a user's stream is here and takes another message. One that another gateway is about to hand
+    /// over is waited for.
+    #[inline]
+    pub fn has_room(&self, user: UserId) -> bool {
+        self.users[user.index()].out.as_ref().is_some_and(|out| out.stream.has_room())
+    }
+
+    /// Puts the message that tells an event into a user's stream, which has room.
+    #[inline]
+    pub fn tell(&mut self, id: UserId, event: &Event, page: &mut Page, hold_until_durable: bool) {
+        let user = &mut self.users[id.index()];
+        let out = user.out.as_mut().expect("it has room here");
+        let packet = out.voice.encode(event, &self.names, page);
+        if packet.is_empty() {
+            return;
+        }
+        let from = out.stream.end();
+        out.stream.push(event.seq(), packet);
+        self.counters.messages_out.add(1);
+        if self.tap.is_on() {
+            let message = out.voice.message_of(packet);
+            self.tap.put(Direction::Out, Some(id), self.now_ns, message);
+        }
+        let said = out.voice.fix().and_then(|voice| voice.said);
+        if hold_until_durable {
+            if !user.held {
+                user.held = true;
+                self.held.push(id);
+            }
+        } else {
+            out.stream.release_all();
+        }
+        let until = out.stream.end();
+        if !hold_until_durable {
+            self.mark_dirty(id);
+        }
+        if let Some(said) = said {
+            self.said(id, said, from, until);
+        }
+    }
+
+    /// Tells an event to all who watch its firm. False if one of them has no room yet.
+    pub fn copy(&mut self, event: &Event, page: &mut Page, hold_until_durable: bool) -> bool {
+        let Some(watchers) = self.watchers.take() else { return true };
+        let told = watchers.of(event, &self.names);
+        let room = told.iter().all(|watcher| self.has_room(*watcher));
+        if room {
+            told.iter().for_each(|watcher| self.tell(*watcher, event, page, hold_until_durable));
+        }
+        self.watchers = Some(watchers);
+        room
+    }
+
     /// One client message into the ring to risk.
     #[inline]
     fn message(&mut self, id: ConnId, user: UserId, bytes: &[u8]) {
@@ -204,6 +263,7 @@ impl State {
             symbols: directory,
         };
         let bad = match &mut of.out {
+            Some(_) if !of.setup.watches.is_empty() => Err(Unusable::OnlyListens),
             Some(Outbound { voice: Voice::Ouch42(voice), .. }) => {
                 let mut command = Command::EMPTY;
                 let full = voice.names() >= *order_names_max;
@@ -267,6 +327,7 @@ impl State {
             Source::Nothing => Ok(true),
             Source::Journal { next } => self.send_chunk(id, next, transport),
             Source::Again { then } => self.send_again(id, then, transport),
+            Source::Snapshot => self.send_snapshot(id, transport),
             Source::Window(_) => {
                 if !self.send_window(id, transport)? {
                     return Ok(false);
@@ -310,6 +371,41 @@ impl State {
         Ok(!over && !said_goodbye)
     }
 
+    /// A snapshot is there for a connection, or could not be made.
+    pub fn begin_snapshot(&mut self, id: ConnId, snapshot: Option<Snapshot>) {
+        let begun_ns = self.now_ns;
+        let Some(conn) = self.conn_mut(id) else { return };
+        match snapshot {
+            Some(snapshot) => {
+                conn.snapshot = Some(Sending { snapshot, done: 0, begun_ns });
+                conn.source = Source::Snapshot;
+            }
+            None => conn.closing = true,
+        }
+        self.to_flush.push(id);
+    }
+
+    fn send_snapshot(&mut self, id: ConnId, transport: &mut impl Transport) -> Result<bool, Close> {
+        let now_ns = self.now_ns;
+        let conn = self.conns[id.index as usize].as_deref_mut().expect("found by send");
+        let Some(sending) = &mut conn.snapshot else { return Ok(true) };
+        let sent = transport.send(id, &sending.snapshot[sending.done..])?;
+        sending.done += sent;
+        let whole = sending.done == sending.snapshot.len();
+        if sent > 0 {
+            conn.sent(now_ns);
+        }
+        conn.mid_message = !whole;
+        if whole {
+            // That was all there is to say.
+            (conn.snapshot, conn.source) = (None, Source::Nothing);
+            conn.push_control(&header(kind::END_OF_SESSION, 0));
+            conn.closing = true;
+            return self.send(id, transport);
+        }
+        Ok(true)
+    }
+
     fn send_chunk(
         &mut self,
         id: ConnId,
@@ -349,7 +445,7 @@ impl Handler for State {
         let conns = &self.conns;
         self.logins.add_stranger(id, |id| {
             is_there(conns, id)
-                && conns[id.index as usize].as_ref().is_some_and(|c| c.user.is_none())
+                && conns[id.index as usize].as_ref().is_some_and(|c| c.is_stranger())
         });
     }
 
@@ -367,7 +463,7 @@ impl Handler for State {
         let conns = &self.conns;
         let found = self.logins.oldest_stranger(|id| {
             let conn = conns[id.index as usize].as_ref().filter(|conn| conn.id == id);
-            let conn = conn.filter(|conn| conn.user.is_none())?;
+            let conn = conn.filter(|conn| conn.is_stranger())?;
             Some(!conn.is_logging_in())
         });
         self.counters.dropped_for_others.add(found.is_some().into());
@@ -443,12 +539,14 @@ enum Unusable {
     UnknownType,
     Truncated,
     NoMoreTokens,
+    OnlyListens,
 }
 
-const UNUSABLE: [&str; 3] = [
+const UNUSABLE: [&str; 4] = [
     "unknown message type: session closed",
     "message too short for its type: session closed",
     "no more order tokens are remembered today: session closed",
+    "a drop copy takes no orders: session closed",
 ];
 
 impl From<BadMessage> for Unusable {

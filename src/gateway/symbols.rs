@@ -51,6 +51,8 @@ pub struct Names {
     pub firms: Vec<[u8; 4]>,
     /// Firm by user.
     pub users: Vec<FirmId>,
+    /// Login names by user.
+    pub user_names: Vec<[u8; 6]>,
 }
 
 impl Names {

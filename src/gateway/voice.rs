@@ -7,7 +7,7 @@ use crate::wire::ouch::outbound::Buffer;
 use crate::wire::soupbin::HEADER_BYTES;
 
 use super::symbols::Names;
-use super::{fix, ouch5, ouch42};
+use super::{fix, ouch5, ouch42, watchers};
 
 /// Room for one message.
 #[derive(Default)]
@@ -25,6 +25,8 @@ pub enum Voice {
     Ouch42(Box<ouch42::Voice>),
     /// FIX remembers orders and numbers.
     Fix(Box<fix::Voice>),
+    /// A drop copy in OUCH 5.0 needs to remember nothing either.
+    Copy,
 }
 
 impl Voice {
@@ -33,6 +35,8 @@ impl Voice {
         match protocol {
             Protocol::Ouch50 => Voice::Ouch5,
             Protocol::Ouch42 => Voice::Ouch42(Box::default()),
+            Protocol::DropCopy => Voice::Copy,
+            Protocol::Glimpse => unreachable!("nobody speaks it for good"),
             Protocol::Fix(version) => {
                 let (own, peer) = (own.as_bytes().to_vec(), peer.as_bytes().to_vec());
                 Voice::Fix(Box::new(fix::Voice::new(fix::Ends { version, own, peer })))
@@ -46,6 +50,8 @@ impl Voice {
         match self {
             Voice::Ouch5 if ouch5::encode(event, names, &mut page.ouch) => page.ouch.packet(),
             Voice::Ouch5 => &[],
+            Voice::Copy if watchers::encode(event, names, &mut page.ouch) => page.ouch.packet(),
+            Voice::Copy => &[],
             Voice::Ouch42(voice) => match voice.encode(event, names, &mut page.ouch) {
                 true => page.ouch.packet(),
                 false => &[],

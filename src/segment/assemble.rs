@@ -3,21 +3,26 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::channel;
 
 use super::agents::{BookDuty, GatewayDuty, InlineDuty, JournalDuty, LogDuty, RiskDuty};
 use super::dictionary::wire_protocol;
+use super::gallery::{self, GalleryDuty, Stage};
 use super::memory::ring;
-use super::transport::{AnyTransport, Opened, ring_bells};
+use super::transport::{AnyTransport, Opened, Wire, ring_bells};
 use super::{
-    Agents, Failure, Recovered, Segment, SegmentError, Shown, counters::prefixes,
-    limits::apply_limits, market, regenerate,
+    Agents, Failure, Recovered, Segment, SegmentError, Shown,
+    counters::{gallery_prefixes, prefixes},
+    limits::apply_limits,
+    market, regenerate,
 };
 use crate::audit::{self, Direction, Overload, Slot, Tap};
 use crate::book::BookAgent;
 use crate::config::{Ack, Audit, Config, Idle, Topology};
 use crate::gateway::{
     AuthAnswer, AuthLine, AuthRequest, Authenticator, Credential, Gateway, GatewayRings,
-    GatewaySetup, Names, Outbound, Passwords, Peers, Replayer, Sightings, UserSetup,
+    GatewaySetup, Names, Outbound, Passwords, Peers, Replayer, Sightings, SnapshotMaker, Snapshots,
+    UserSetup, Watchers,
 };
 use crate::journal::{DirectoryLock, Durable, JournalWriter};
 use crate::net::Transport as _;
@@ -46,6 +51,8 @@ const AUDIT_RING: usize = 32_768;
 struct Beds {
     /// One for each gateway; the first is the inline agent's.
     gateways: Vec<Bed>,
+    gallery: Option<Bed>,
+    snapshots: Bed,
     risk: Bed,
     book: Bed,
     journal: Bed,
@@ -56,11 +63,15 @@ struct Beds {
 }
 
 impl Beds {
-    fn new(gateways: usize, login_helpers: usize) -> Result<Beds, SegmentError> {
+    fn new(gateways: usize, gallery: bool, login_helpers: usize) -> Result<Beds, SegmentError> {
         let beside = |_| Bed::beside_sockets().map_err(super::system("make an eventfd".into()));
         let of = |count: usize| (0..count).map(|_| Bed::new()).collect();
+        let own = (0..gateways).map(beside).collect::<Result<_, _>>()?;
+        let gateways = gateways + usize::from(gallery);
         Ok(Beds {
-            gateways: (0..gateways).map(beside).collect::<Result<_, _>>()?,
+            gateways: own,
+            gallery: gallery.then(|| beside(0)).transpose()?,
+            snapshots: Bed::new(),
             risk: Bed::new(),
             book: Bed::new(),
             journal: Bed::new(),
@@ -108,6 +119,12 @@ struct Surroundings {
     audit: Option<Consumer<Slot>>,
 }
 
+/// What makes a gateway the gallery.
+struct InGallery {
+    watchers: Watchers,
+    snapshots: Snapshots,
+}
+
 impl Common<'_> {
     /// A gateway and what surrounds it. The first has all streams.
     fn gateway(
@@ -116,13 +133,22 @@ impl Common<'_> {
         transport: AnyTransport,
         peers: Peers,
         streams: &mut [Option<Outbound>],
+        gallery: Option<InGallery>,
     ) -> (Gateway<AnyTransport>, Surroundings) {
         let capacity = *self.config.gateway.ring_capacity.get_ref();
         let (mut commands_tx, commands, _) = ring(capacity, Command::EMPTY);
         let (mut events, events_rx, _) = ring(capacity, Event::EMPTY);
-        let bell = &self.beds.gateway_bells(self.inline)[number];
-        if !self.inline {
-            commands_tx.set_bell(self.beds.risk.bell());
+        let in_gallery = gallery.is_some();
+        let bell = match &self.beds.gallery {
+            Some(bed) if in_gallery => bed.bell(),
+            _ => &self.beds.gateway_bells(self.inline)[number],
+        };
+        match (self.inline, in_gallery) {
+            (true, false) => {}
+            (true, true) => commands_tx.set_bell(self.beds.gateways[0].bell()),
+            (false, _) => commands_tx.set_bell(self.beds.risk.bell()),
+        }
+        if !self.inline && !in_gallery {
             events.set_bell(bell);
         }
         let (mut auth, mut auth_ends) = (vec![], vec![]);
@@ -140,34 +166,36 @@ impl Common<'_> {
         replay_tx.set_bell(self.beds.replays[number].bell());
         chunk_tx.set_bell(bell);
         records_tx.set_bell(self.beds.logs[number].bell());
-        let (mut tap, audit) = self.tap(number);
+        let prefixes = if in_gallery { gallery_prefixes() } else { prefixes(number) };
+        let (mut tap, audit) = self.tap(&prefixes[0]);
         for (user, packet) in self.greetings.iter().filter(|_| number == 0) {
             let Some(out) = &streams[user.index()] else { continue };
             let message = out.voice.message_of(packet);
             tap.put(Direction::Out, Some(*user), self.now_ns, message);
         }
-        let mine = |stream: &mut Option<Outbound>| if number == 0 { stream.take() } else { None };
+        let takes = number == 0 || in_gallery;
+        let mine = |stream: &mut Option<Outbound>| if takes { stream.take() } else { None };
         let connections_max = transport.connections_max();
+        let ports = self.config.ports.iter().filter(|port| port.is_for_listeners() == in_gallery);
+        let (watchers, snapshots) = gallery.map(|of| (of.watchers, of.snapshots)).unzip();
         let setup = GatewaySetup {
             users: self.users.iter().cloned().zip(streams.iter_mut().map(mine)).collect(),
             names: self.names.clone(),
             session_name: self.session_name,
-            ports: self
-                .config
-                .ports
-                .iter()
-                .map(|port| wire_protocol(*port.protocol.get_ref()))
-                .collect(),
+            ports: ports.map(|port| wire_protocol(*port.protocol.get_ref())).collect(),
             fix_comp_id: self.config.gateway.fix_comp_id.get_ref().clone(),
-            hold_until_durable: self.config.gateway.ack == Ack::Journaled,
+            // What the gallery hears of is on disk already.
+            hold_until_durable: self.config.gateway.ack == Ack::Journaled && !in_gallery,
             counters: self.shown.counters.clone(),
-            counter_prefixes: prefixes(number),
+            counter_prefixes: prefixes,
             peers,
             tap,
             stream_pool: self.stream_pool.clone(),
             order_names_max: *self.config.gateway.order_names_max.get_ref(),
             passwords: self.passwords.clone(),
             sightings: Sightings::new(self.shown.board.clone(), number, number * connections_max),
+            watchers,
+            snapshots,
         };
         let rings = GatewayRings {
             commands: commands_tx,
@@ -192,8 +220,8 @@ impl Common<'_> {
 
 impl Common<'_> {
     /// Where a gateway leaves its messages, and where the audit file's writer finds them.
-    fn tap(&self, number: usize) -> (Tap, Option<Consumer<Slot>>) {
-        let dropped = self.shown.counters.get(&format!("{}.audit_dropped", prefixes(number)[0]));
+    fn tap(&self, prefix: &str) -> (Tap, Option<Consumer<Slot>>) {
+        let dropped = self.shown.counters.get(&format!("{prefix}.audit_dropped"));
         let overload = match self.config.gateway.audit {
             Audit::Off => return (Tap::new(None, Overload::DropAndCount, dropped), None),
             Audit::Block => Overload::Block,
@@ -231,7 +259,7 @@ pub(super) fn assemble(
     config: &Config,
     dir: PathBuf,
     lock: DirectoryLock,
-    (mut opened, feed): (Opened, market::Opened),
+    (mut opened, mut market): (Opened, market::Opened),
     shown: Shown,
     recovered: &mut Recovered,
     before_threads: impl FnOnce(),
@@ -260,7 +288,8 @@ pub(super) fn assemble(
     let (mut feedback_tx, feedback_rx, _) = ring(capacity, Feedback::EMPTY);
     let inline = config.gateway.topology == Topology::Inline;
     let gateways = opened.transports.len();
-    let beds = Beds::new(gateways, login_helpers(config, gateways))?;
+    let has_gallery = market.gallery.is_some();
+    let beds = Beds::new(gateways, has_gallery, login_helpers(config, gateways))?;
     let bells = beds.gateway_bells(inline);
     ring_bells(&mut opened.transports, &bells);
     to_journal.set_bell(beds.journal.bell());
@@ -293,9 +322,14 @@ pub(super) fn assemble(
     };
     let Recovered { risk, book, .. } = recovered;
     let replica = tape.is_some().then(|| book.replica());
+    let in_gallery = has_gallery.then(|| book.replica());
     let last = risk.last_seq();
     let mut streams: Vec<Option<Outbound>> = streams.into_iter().map(Some).collect();
     let users_max = streams.len();
+    let watches = |(user, stream): (&UserSetup, &mut Option<Outbound>)| {
+        if user.watches.is_empty() { None } else { stream.take() }
+    };
+    let mut watching: Vec<_> = common.users.iter().zip(&mut streams).map(watches).collect();
     let peers = Peers::all(&bells, users_max);
     let mut gateways = Vec::new();
     let (mut from_gateways, mut to_gateways) = (Vec::new(), Vec::new());
@@ -303,10 +337,35 @@ pub(super) fn assemble(
     let mut auth: Vec<Vec<_>> = common.beds.logins.iter().map(|_| Vec::new()).collect();
     let mut audits = Vec::new();
     for (number, (transport, peers)) in opened.transports.into_iter().zip(peers).enumerate() {
-        let (gateway, around) = common.gateway(number, transport, peers, &mut streams);
+        let (gateway, around) = common.gateway(number, transport, peers, &mut streams, None);
         gateways.push(gateway);
         from_gateways.push(around.commands);
         to_gateways.push(around.events);
+        auth.iter_mut().zip(around.auth).for_each(|(lines, line)| lines.push(line));
+        replayers.push(around.replayer);
+        logs.push(around.log);
+        audits.extend(around.audit);
+    }
+    let mut listening = vec![];
+    let (mut gallery, mut to_gallery, mut snapshots) = (None, None, None);
+    if let Some(transport) = market.gallery.take() {
+        listening = transport.addresses().map_err(super::system("read the ports".to_owned()))?;
+        let bell = common.beds.gallery.as_ref().expect("made for it").bell();
+        let (asked_tx, asked) = channel();
+        let (made_tx, made) = channel();
+        let make = gallery::snapshots(config, &common.dir, &durable);
+        snapshots = Some(SnapshotMaker::new(make, asked, made_tx, bell.clone()));
+        let in_gallery = InGallery {
+            watchers: recovered.dictionary.watchers(),
+            snapshots: Snapshots::new(asked_tx, common.beds.snapshots.bell().clone(), made),
+        };
+        let peers = Peers::all(std::slice::from_ref(bell), users_max).remove(0);
+        let transport = AnyTransport::Plain(Wire::Kernel(transport));
+        let (gateway, around) =
+            common.gateway(gateways.len(), transport, peers, &mut watching, Some(in_gallery));
+        gallery = Some(gateway);
+        to_gallery = Some(around.events);
+        from_gateways.push(around.commands);
         auth.iter_mut().zip(around.auth).for_each(|(lines, line)| lines.push(line));
         replayers.push(around.replayer);
         logs.push(around.log);
@@ -323,7 +382,7 @@ pub(super) fn assemble(
         None => None,
         Some((tape, replica)) => Some(market::parts(
             config,
-            feed,
+            market.request.take(),
             tape,
             &mut book,
             replica,
@@ -333,6 +392,14 @@ pub(super) fn assemble(
             &shown,
         )?),
     };
+    let stage = in_gallery.zip(to_gallery).map(|(replica, events)| {
+        let bell = common.beds.gallery.as_ref().expect("made for it").bell();
+        let dir = &common.dir;
+        let (stage, listener) =
+            Stage::new(config, replica, events, bell, dir, &durable, last, users_max);
+        book.add_listener(listener);
+        stage
+    });
     let failure = Failure::default();
     let awaited = config.gateway.ack == Ack::Journaled;
     let journal =
@@ -341,6 +408,8 @@ pub(super) fn assemble(
     let stop_replays = common.stop_replays.clone();
     let Beds {
         gateways: gateway_beds,
+        gallery: gallery_bed,
+        snapshots: snapshots_bed,
         risk: risk_bed,
         book: book_bed,
         journal: journal_bed,
@@ -360,11 +429,18 @@ pub(super) fn assemble(
     let agents = start_agents(config, own, gateways, risk, book, &durable, &counters);
     let core = config.gateway.cores.get_ref().get(count).copied();
     let feed = feed.map(|feed| feed.start(&clock, core, strategy));
+    let gallery = gallery.zip(stage).zip(gallery_bed).map(|((gateway, stage), bed)| {
+        let gateway = GatewayDuty::new(gateway, clock.clone(), durable.clone());
+        let duty = GalleryDuty::new(gateway, stage);
+        Worker::start("mr-gallery", None, IdleStrategy::Park, bed, duty)
+    });
+    let snapshots = snapshots
+        .map(|maker| Worker::start("mr-snapshots", None, IdleStrategy::Rest, snapshots_bed, maker));
     let audits = if spins { IdleStrategy::Linger } else { IdleStrategy::Rest };
     let auditor = auditor.map(|writer| Worker::start("mr-audit", None, audits, audit, writer));
     let journals = if spins { IdleStrategy::Linger } else { IdleStrategy::Park };
     Ok(Segment {
-        addresses: opened.addresses,
+        addresses: gallery::in_order(config, opened.addresses, listening),
         transport: opened.name,
         backing,
         counters,
@@ -378,6 +454,8 @@ pub(super) fn assemble(
         logs: helpers("mr-log", log_beds, logs),
         auditor,
         feed,
+        gallery,
+        snapshots,
         recovered_commands,
         _lock: lock,
     })

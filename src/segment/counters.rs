@@ -23,12 +23,18 @@ pub(super) fn prefixes(gateway: usize) -> [String; 2] {
     [format!("gateway{number}"), format!("net{number}")]
 }
 
+/// What stands before the gallery's.
+pub(super) fn gallery_prefixes() -> [String; 2] {
+    ["gallery", "gallery_net"].map(String::from)
+}
+
 /// Every counter of a segment.
-pub(super) fn names(gateways: usize, has_feed: bool) -> Vec<String> {
+pub(super) fn names(gateways: usize, has_gallery: bool, has_feed: bool) -> Vec<String> {
     let mut names: Vec<String> = OWN.map(String::from).to_vec();
     let of_feed = feed::COUNTERS.iter().filter(|_| has_feed);
     names.extend(of_feed.map(|name| (*name).to_owned()));
-    for [gateway, net] in (0..gateways).map(prefixes) {
+    let galleries = has_gallery.then(gallery_prefixes);
+    for [gateway, net] in (0..gateways).map(prefixes).chain(galleries) {
         names.extend(gateway::COUNTERS.iter().map(|name| format!("{gateway}.{name}")));
         names.extend(net::COUNTERS.iter().map(|name| format!("{net}.{name}")));
     }

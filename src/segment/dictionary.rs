@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::config::{self, Config};
-use crate::gateway::{Credential, Names, UserSetup, Voice};
+use crate::gateway::{Credential, Names, UserSetup, Voice, Watchers};
 use crate::order::{
     CarriedText, Command, CommandKind, FirmId, Price, SymbolId, TEXT_BYTES, UserId,
 };
@@ -28,6 +28,8 @@ pub struct UserEntry {
     pub comp_id: String,
     /// The gateway's CompID, if that is FIX.
     pub own_comp_id: String,
+    /// Firms that it watches.
+    pub watches: Vec<FirmId>,
 }
 
 impl UserEntry {
@@ -61,6 +63,15 @@ pub struct Dictionary {
     symbol_of: HashMap<String, usize>,
 }
 
+/// Where the definition of a user says how many firms it watches; their numbers follow, two bytes each.
+const WATCHED_AT: usize = 13;
+
+/// The firms that the definition of a user says it watches.
+fn watched(text: &[u8; TEXT_BYTES]) -> Vec<FirmId> {
+    let numbers = text[WATCHED_AT + 1..].chunks_exact(2).take(text[WATCHED_AT].into());
+    numbers.map(|bytes| FirmId(u16::from_le_bytes([bytes[0], bytes[1]]))).collect()
+}
+
 /// The text before the first zero or space.
 fn text_of(bytes: &[u8]) -> String {
     bytes.iter().take_while(|b| **b != 0 && **b != b' ').map(|b| *b as char).collect()
@@ -87,6 +98,7 @@ impl Dictionary {
                     protocol: Protocol::of_code(command.text[12]).unwrap_or(Protocol::Ouch50),
                     comp_id: comp_id.unwrap_or_default(),
                     own_comp_id: own_comp_id.unwrap_or_default(),
+                    watches: watched(&command.text),
                 };
                 self.user_of.insert(entry.name.clone(), command.user.index());
                 put(&mut self.users, command.user.index(), entry);
@@ -109,11 +121,16 @@ impl Dictionary {
         let firm = self.firm_of.get(firm_name).copied();
         let protocol = protocol_of(config, user);
         let (comp_id, own_comp_id) = comp_ids_of(config, user);
+        // Whom somebody watches was defined before.
+        let number = |firm: &toml::Spanned<String>| self.firm_of.get(firm.get_ref());
+        let watches = user.drop_copy_of.iter().filter_map(number);
+        let watches: Vec<FirmId> = watches.map(|number| FirmId(*number as u16)).collect();
         let same = |entry: &UserEntry| {
             Some(entry.firm.index()) == firm
                 && entry.protocol == protocol
                 && entry.comp_id == comp_id
                 && entry.own_comp_id == own_comp_id
+                && entry.watches == watches
         };
         if known.is_some_and(|at| same(&self.users[at])) {
             return None;
@@ -124,6 +141,9 @@ impl Dictionary {
         command.text[..name.len()].copy_from_slice(name.as_bytes());
         command.text[8..8 + firm_name.len()].copy_from_slice(firm_name.as_bytes());
         command.text[12] = protocol.code();
+        command.text[WATCHED_AT] = watches.len() as u8;
+        let places = command.text[WATCHED_AT + 1..].chunks_exact_mut(2);
+        places.zip(&watches).for_each(|(place, firm)| place.copy_from_slice(&firm.0.to_le_bytes()));
         let mut all = vec![];
         if !comp_id.is_empty() {
             for (at, text) in (0..).zip([comp_id, own_comp_id]) {
@@ -161,6 +181,15 @@ impl Dictionary {
         names
     }
 
+    /// Who watches whom.
+    pub fn watchers(&self) -> Watchers {
+        let mut watchers = Watchers::default();
+        for (user, entry) in (0..).map(UserId).zip(&self.users) {
+            watchers.set(user, &entry.watches);
+        }
+        watchers
+    }
+
     /// Brings names of this dictionary that were taken earlier up to date, but for users that
     /// changed their firm.
     pub(super) fn add_names(&self, names: &mut Names) {
@@ -170,6 +199,7 @@ impl Dictionary {
         names.firms.extend(firms.iter().map(|firm| pad::<4>(firm.as_bytes())));
         let users = &self.users[names.users.len()..];
         names.users.extend(users.iter().map(|user| user.firm));
+        names.user_names.extend(users.iter().map(|user| pad::<6>(user.name.as_bytes())));
     }
 
     /// What the configuration says of each user; of one that it no longer names, nothing.
@@ -189,10 +219,12 @@ impl Dictionary {
         let setup = |(entry, configured): (&UserEntry, Option<&config::User>)| UserSetup {
             name: entry.name.clone(),
             firm: entry.firm,
-            cancel_on_disconnect: configured.is_some_and(|user| user.cancel_on_disconnect),
+            cancel_on_disconnect: entry.watches.is_empty()
+                && configured.is_some_and(|user| user.cancel_on_disconnect),
             max_messages_per_second: limits[entry.firm.index()].1.max_messages_per_second,
             protocol: entry.protocol,
             comp_id: entry.comp_id.clone(),
+            watches: entry.watches.clone(),
             enabled: configured.is_some(),
         };
         self.users.iter().zip(self.configured(config)).map(setup).collect()
@@ -240,6 +272,8 @@ pub(super) fn wire_protocol(protocol: config::Protocol) -> Protocol {
         config::Protocol::Ouch42 => Protocol::Ouch42,
         config::Protocol::Fix42 => Protocol::Fix(Version::Fix42),
         config::Protocol::Fix44 => Protocol::Fix(Version::Fix44),
+        config::Protocol::Dropcopy => Protocol::DropCopy,
+        config::Protocol::Glimpse => Protocol::Glimpse,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::agents::{FeedDuty, PastDuty, RequestsDuty};
 use super::memory::ring;
-use super::{SegmentError, Shown, system};
+use super::{SegmentError, Shown, gallery, system};
 use crate::book::{Book, BookAgent, listen};
 use crate::config::{self, Ack, Config};
 use crate::feed::{
@@ -14,6 +14,7 @@ use crate::feed::{
     RequestsSetup, Ring, Tape, UDP_BYTES,
 };
 use crate::journal::Durable;
+use crate::net::kernel::KernelTransport;
 use crate::order::{Command, SYMBOLS_MAX, SeqNum};
 use crate::ring::broadcast;
 use crate::ring::region::{Place, RegionError, Terms, publish};
@@ -23,7 +24,7 @@ use crate::wire::soupbin::pad;
 const _: () = assert!(config::FEED_MTU_MIN == MTU_MIN, "what is checked is what is needed");
 
 /// Commands on their way to a listener.
-const LISTENER_RING: usize = 65_536;
+pub(super) const LISTENER_RING: usize = 65_536;
 /// Events in the ring for this host.
 const EVENTS_RING: usize = 65_536;
 /// What the ring of events is called, behind the name of the messages' own.
@@ -31,19 +32,22 @@ const EVENTS: &str = "-events";
 /// How long the feed may take to tell the rest.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
-/// What needs a privilege, if anything of the feed does.
+/// What needs a privilege, if anything here does.
 pub(super) struct Opened {
-    request: Option<UdpSocket>,
+    /// Where lost messages are asked for.
+    pub request: Option<UdpSocket>,
+    /// The ports of those who only listen.
+    pub gallery: Option<KernelTransport>,
 }
 
-/// Opens the port for requests.
+/// Opens the port for requests, and those of the gallery.
 pub(super) fn open(config: &Config) -> Result<Opened, SegmentError> {
     let wanted = config.feed.as_ref().and_then(|feed| feed.request.as_ref());
     let bind = |address: &toml::Spanned<std::net::SocketAddr>| {
         let address = address.get_ref();
         UdpSocket::bind(address).map_err(system(format!("listen for [feed] request on {address}")))
     };
-    Ok(Opened { request: wanted.map(bind).transpose()? })
+    Ok(Opened { request: wanted.map(bind).transpose()?, gallery: gallery::open(config)? })
 }
 
 /// The book's capacity, for whoever has a book of its own.
@@ -99,7 +103,7 @@ pub(super) struct Parts {
 #[allow(clippy::too_many_arguments, reason = "what a segment has in common")]
 pub(super) fn parts(
     config: &Config,
-    opened: Opened,
+    request: Option<UdpSocket>,
     mut tape: Tape,
     book: &mut BookAgent,
     replica: Book,
@@ -125,7 +129,7 @@ pub(super) fn parts(
         let opened = Packets::open(lines, by, *feed.hops.get_ref(), mtu, session, tape.next());
         Some(opened.map_err(|error| no_way(config, &error))?)
     };
-    let server = match opened.request {
+    let server = match request {
         None => None,
         Some(socket) => {
             let bed = Bed::new();

@@ -9,6 +9,7 @@ mod agents;
 mod assemble;
 mod counters;
 mod dictionary;
+mod gallery;
 mod limits;
 mod market;
 mod memory;
@@ -27,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::config::{Audit, Config};
-use crate::gateway::{Authenticator, Replayer};
+use crate::gateway::{Authenticator, Replayer, SnapshotMaker};
 use crate::journal::{DirectoryLock, Durable, JournalError};
 use crate::net::Transport as _;
 use crate::runtime::{Backing, Board, Clock, Counters, Readers, Worker};
@@ -83,6 +84,8 @@ pub struct Segment {
     logs: Vec<Worker<LogDuty>>,
     auditor: Option<Worker<crate::audit::Writer>>,
     feed: Option<market::Running>,
+    gallery: Option<Worker<gallery::GalleryDuty<AnyTransport>>>,
+    snapshots: Option<Worker<SnapshotMaker>>,
     recovered_commands: u64,
     _lock: DirectoryLock,
 }
@@ -142,8 +145,8 @@ impl Segment {
 
     fn start_as(config: &Config, alone: bool) -> Result<Segment, SegmentError> {
         // What needs privileges comes first, and they are given up before anything is written.
-        let mut opened = transport::open(config)?;
-        let feed = market::open(config)?;
+        let mut opened = transport::open(&config.for_trading())?;
+        let market = market::open(config)?;
         if let Some(user) = &config.gateway.user {
             if crate::runtime::is_root() {
                 crate::runtime::give_folder(&config.gateway.data_dir, user.get_ref())?;
@@ -158,13 +161,17 @@ impl Segment {
         close_doors(config, &dir, alone)?;
         let lock = DirectoryLock::take(&config.gateway.data_dir)?;
         let path = config.gateway.data_dir.join("counters");
-        let mut names = counters::names(opened.transports.len(), config.feed.is_some());
+        let has_gallery = market.gallery.is_some();
+        let has_feed = config.feed.is_some();
+        let mut names = counters::names(opened.transports.len(), has_gallery, has_feed);
         names.extend(opened.statistics.names.iter().cloned());
         let counters = Counters::create(&path, &names)
             .map_err(system("create the counters file".to_owned()))?;
         let path = config.gateway.data_dir.join("connections");
-        let places = opened.transports.iter().map(|transport| transport.connections_max()).sum();
-        let board = Board::create(&path, places, opened.transports.len())
+        let places = opened.transports.iter().map(|transport| transport.connections_max());
+        let listeners = market.gallery.iter().map(|transport| transport.connections_max());
+        let rounds = opened.transports.len() + usize::from(has_gallery);
+        let board = Board::create(&path, places.chain(listeners).sum(), rounds)
             .map_err(system("create the connections file".to_owned()))?;
         if let Some(follow) = opened.statistics.follow.take() {
             follow(opened.statistics.names.iter().map(|name| counters.get(name)).collect());
@@ -185,7 +192,7 @@ impl Segment {
             }
         };
         let shown = Shown { counters, board };
-        let opened = (opened, feed);
+        let opened = (opened, market);
         assemble::assemble(config, dir, lock, opened, shown, &mut recovered, before_threads)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::book::{self, Book, Digest, Outlet, Reports, RingReports};
 use crate::config::Config;
 use crate::feed::Tape;
-use crate::gateway::{Names, Outbound, Page, RegenerateStream, Voice};
+use crate::gateway::{Names, Outbound, Page, RegenerateStream, Voice, Watchers};
 use crate::journal::{self, Durable, Reader, Start, Tail};
 use crate::order::{
     Command, CommandKind, Event, FIRMS_MAX, Feedback, FirmId, NANOS_PER_SEC, SYMBOLS_MAX, SeqNum,
@@ -71,6 +71,8 @@ struct Replay<'a> {
     names: Names,
     /// How each user is told what happens.
     voices: Vec<Voice>,
+    /// Who is told of what others do.
+    watchers: Watchers,
     /// Told every message: whose, of which command, and its packet.
     message: &'a mut dyn FnMut(UserId, SeqNum, &[u8]),
 }
@@ -84,11 +86,16 @@ impl Outlet for Replay<'_> {
     fn event(&mut self, _user: UserId, write: impl FnOnce(&mut Event)) {
         write(&mut self.event);
         // Text ahead of a user's definition is told to nobody.
-        let Some(voice) = self.voices.get_mut(self.event.user.index()) else { return };
-        let packet = voice.encode(&self.event, &self.names, &mut self.page);
-        if !packet.is_empty() {
-            (self.message)(self.event.user, self.event.seq(), packet);
-        }
+        let Replay { event, page, names, voices, watchers, message, .. } = self;
+        let mut tell = |user: UserId| {
+            let Some(voice) = voices.get_mut(user.index()) else { return };
+            let packet = voice.encode(event, names, page);
+            if !packet.is_empty() {
+                message(user, event.seq(), packet);
+            }
+        };
+        tell(event.user);
+        watchers.of(event, names).iter().for_each(|watcher| tell(*watcher));
     }
 
     #[inline]
@@ -103,6 +110,8 @@ impl Replay<'_> {
         dictionary.add_names(&mut self.names);
         if command.kind == CommandKind::DefineUser {
             self.names.users[command.user.index()] = command.firm;
+            let watches = &dictionary.users[command.user.index()].watches;
+            self.watchers.set(command.user, watches);
         }
         let new = &dictionary.users[self.voices.len()..];
         self.voices.extend(new.iter().map(|user| user.voice()));
@@ -161,6 +170,7 @@ fn reports(message: &mut dyn FnMut(UserId, SeqNum, &[u8])) -> RingReports<Replay
         page: Page::default(),
         names: Names::default(),
         voices: Vec::new(),
+        watchers: Watchers::default(),
         message,
     })
 }
@@ -321,7 +331,11 @@ impl Recovered {
         let mut reports = reports(message);
         reports.outlet.voices = std::mem::take(&mut self.voices);
         reports.outlet.names = self.dictionary.names();
-        for user in &config.users {
+        reports.outlet.watchers = self.dictionary.watchers();
+        // Those who watch firms come behind those who are the firms.
+        let (traders, watchers): (Vec<_>, Vec<_>) =
+            config.users.iter().partition(|user| user.drop_copy_of.is_empty());
+        for user in traders.into_iter().chain(watchers) {
             if let Some(commands) = self.dictionary.missing_user(config, user) {
                 self.define(commands, now_ns, &mut reports, journal)?;
             }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::agents::InlineDuty;
+use super::gallery::GalleryDuty;
 use super::recovery::{StateHash, state_hash};
 use super::{Agents, Segment};
 use crate::runtime::{Duty, Worker};
@@ -54,6 +55,13 @@ impl Segment {
             std::thread::sleep(Duration::from_millis(1));
         }
         drop(self.journal.join());
+        let listening = self.gallery.map(Worker::join).map(|mut duty| {
+            finish_gallery(&mut duty);
+            duty.gateway.gateway.streams()
+        });
+        if let Some(snapshots) = self.snapshots {
+            drop(snapshots.join());
+        }
         if let Some(feed) = self.feed {
             feed.stop();
         }
@@ -63,7 +71,7 @@ impl Segment {
         if let Some(auditor) = self.auditor {
             auditor.join().finish();
         }
-        let streams = streams(&inline);
+        let streams = streams(&inline, listening);
         Stopped {
             state_hash: state_hash(&inline.book.agent.book, &inline.risk.agent.risk, &streams),
             commands: last.0,
@@ -86,11 +94,26 @@ fn finish<T: crate::net::Transport + Send + 'static>(inline: &mut InlineDuty<T>)
     }
 }
 
+/// Tells those who listen what is left to tell, and ends their sessions.
+fn finish_gallery<T: crate::net::Transport + Send + 'static>(duty: &mut GalleryDuty<T>) {
+    let started = Instant::now();
+    while started.elapsed() < DRAIN_MAX && !duty.is_idle() {
+        if duty.poll() == 0 {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+    duty.gateway.poll_out();
+    duty.gateway.gateway.end_all();
+}
+
 /// Number and checksum of every stream, wherever it is.
-fn streams<T: crate::net::Transport>(inline: &InlineDuty<T>) -> Vec<(u64, u32)> {
+fn streams<T: crate::net::Transport>(
+    inline: &InlineDuty<T>,
+    listening: Option<Vec<Option<(u64, u32)>>>,
+) -> Vec<(u64, u32)> {
     let mut all: Vec<Option<(u64, u32)>> = vec![];
-    for duty in &inline.gateways {
-        let here = duty.gateway.streams();
+    let trading = inline.gateways.iter().map(|duty| duty.gateway.streams());
+    for here in trading.chain(listening) {
         all.resize(here.len(), None);
         all.iter_mut().zip(here).for_each(|(stream, here)| *stream = stream.or(here));
     }

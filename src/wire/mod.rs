@@ -17,6 +17,10 @@ pub enum Protocol {
     Ouch42,
     /// FIX, tag=value over TCP.
     Fix(fix::Version),
+    /// A firm's executions for those who watch it: OUCH 5.0 over SoupBinTCP, one way.
+    DropCopy,
+    /// Snapshots of the displayed book: GLIMPSE 5.0 over SoupBinTCP.
+    Glimpse,
 }
 
 impl Protocol {
@@ -27,6 +31,8 @@ impl Protocol {
             Protocol::Ouch42 => "ouch42",
             Protocol::Fix(fix::Version::Fix42) => "fix42",
             Protocol::Fix(fix::Version::Fix44) => "fix44",
+            Protocol::DropCopy => "dropcopy",
+            Protocol::Glimpse => "glimpse",
         }
     }
 
@@ -37,6 +43,8 @@ impl Protocol {
             Protocol::Ouch42 => 1,
             Protocol::Fix(fix::Version::Fix42) => 2,
             Protocol::Fix(fix::Version::Fix44) => 3,
+            Protocol::DropCopy => 4,
+            Protocol::Glimpse => 5,
         }
     }
 
@@ -47,6 +55,8 @@ impl Protocol {
             1 => Some(Protocol::Ouch42),
             2 => Some(Protocol::Fix(fix::Version::Fix42)),
             3 => Some(Protocol::Fix(fix::Version::Fix44)),
+            4 => Some(Protocol::DropCopy),
+            5 => Some(Protocol::Glimpse),
             _ => None,
         }
     }

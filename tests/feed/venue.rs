@@ -25,6 +25,26 @@ fn group() -> SocketAddr {
     (Ipv4Addr::new(239, 192, a, b | next as u8), 26_400 + next).into()
 }
 
+/// Ports for those who only listen, and two who watch firms.
+const LISTENERS: &str = r#"
+[[port]]
+protocol = "glimpse"
+listen = "127.0.0.1:0"
+[[port]]
+protocol = "dropcopy"
+listen = "127.0.0.1:0"
+[[user]]
+name = "WATCHA"
+password = "secret"
+firm = "CMP"
+drop_copy_of = ["AAA"]
+[[user]]
+name = "WATCHB"
+password = "secret"
+firm = "CMP"
+drop_copy_of = ["BBB", "AAA"]
+"#;
+
 /// A port that nobody has at the moment.
 pub fn free_port() -> SocketAddr {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
@@ -57,11 +77,21 @@ impl Exchange {
             text = text.replace(&line, &format!("{line}\ncancel_on_disconnect = false"));
         }
         let text = format!(
-            "{text}\n[feed]\nlines = [\"{}\", \"{}\"]\ninterface = \"127.0.0.1\"\nrequest = \"{request}\"\n{feed}\n",
+            "{text}{LISTENERS}\n[feed]\nlines = [\"{}\", \"{}\"]\ninterface = \"127.0.0.1\"\nrequest = \"{request}\"\n{feed}\n",
             lines[0], lines[1],
         );
         let venue = Venue::start_in(scratch, &text);
         Exchange { venue, lines: lines.to_vec(), request }
+    }
+
+    /// Where snapshots are to be had.
+    pub fn glimpse(&self) -> SocketAddr {
+        self.venue.addresses()[1]
+    }
+
+    /// Somebody who watches, from message `number` on.
+    pub fn watcher(&self, user: &str, number: u64) -> Client {
+        Client::login(self.venue.addresses()[2], user, "secret", number).unwrap()
     }
 
     /// Messages told so far, once everything that was sequenced is.
@@ -235,7 +265,8 @@ impl Reader {
         }
         while let Ok(length) = self.server.recv(&mut bytes) {
             any = true;
-            self.take(&bytes[..length].to_vec());
+            let answer = bytes;
+            self.take(&answer[..length]);
         }
         let missing: Vec<_> = self.arbiter.missing().take(4).collect();
         for (first, count) in missing {

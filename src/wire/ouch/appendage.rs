@@ -25,6 +25,8 @@ pub mod tag {
     pub const LOCATE_BROKER: u8 = 26;
     pub const SIDE: u8 = 27;
     pub const USER_REF_INDEX: u8 = 28;
+    /// millrace's own, in drop copies: who entered the order, alpha 6.
+    pub const USER: u8 = 240;
 }
 
 /// An element where it lies.
