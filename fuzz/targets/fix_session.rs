@@ -180,6 +180,7 @@ impl Venue {
             max_messages_per_second: u32::MAX,
             protocol: PORT,
             comp_id: "C".into(),
+            watches: vec![],
             enabled: true,
         };
         let memory = StreamMemory::of_one(1 << 20);
@@ -194,6 +195,7 @@ impl Venue {
                 symbols: vec![*b"AAPL    "],
                 firms: vec![*b"FIRM"],
                 users: vec![FirmId(0)],
+                user_names: vec![*b"FIX1  "],
             },
             session_name: *b"FUZZ      ",
             hold_until_durable: false,
@@ -205,6 +207,8 @@ impl Venue {
             order_names_max: 1 << 20,
             passwords: Arc::new(Passwords::new(std::iter::empty())),
             sightings: Sightings::nowhere(),
+            watchers: None,
+            snapshots: None,
         };
         let rings = GatewayRings {
             commands,

@@ -18,6 +18,9 @@ const BATCH_MAX: usize = 64;
 /// With fewer commands there is nothing to do while memory is fetched.
 const FORESEEN_MIN: usize = 4;
 
+/// Where the events go of users who are told by somebody else.
+const NOBODY: u8 = u8::MAX;
+
 /// Where a book's events and feedback go. [`RingReports`] sends them to the other stages;
 /// recovery takes them directly.
 pub trait Outlet {
@@ -36,6 +39,8 @@ pub struct RingOutlet {
     gateways: Vec<Producer<Event>>,
     /// Which gateway each user's events go to.
     routes: Vec<u8>,
+    /// All events go to the one gateway that there is.
+    all_to_one: bool,
     feedback: Producer<Feedback>,
 }
 
@@ -72,8 +77,11 @@ impl Outlet for RingOutlet {
 
     #[inline]
     fn event(&mut self, user: UserId, write: impl FnOnce(&mut Event)) {
-        let gateway = if self.gateways.len() == 1 { 0 } else { self.routes[user.index()].into() };
-        let staged = self.gateways[gateway].stage_with(write);
+        let gateway = if self.all_to_one { 0 } else { self.routes[user.index()] };
+        if gateway == NOBODY {
+            return;
+        }
+        let staged = self.gateways[usize::from(gateway)].stage_with(write);
         debug_assert!(staged, "room was checked");
     }
 
@@ -103,9 +111,16 @@ impl BookAgent {
         users_max: usize,
         feedback: Producer<Feedback>,
     ) -> BookAgent {
-        assert!((1..=256).contains(&gateways.len()), "a gateway's number is a byte");
-        let outlet = RingOutlet { gateways, routes: vec![0; users_max], feedback };
+        assert!((1..=255).contains(&gateways.len()), "a gateway's number is a byte");
+        let all_to_one = gateways.len() == 1;
+        let outlet = RingOutlet { gateways, routes: vec![0; users_max], all_to_one, feedback };
         BookAgent { book, commands, reports: RingReports::new(outlet), listeners: vec![] }
+    }
+
+    /// Tells nobody a user's events: whoever listens to the book tells them.
+    pub fn leave_out(&mut self, user: UserId) {
+        self.reports.outlet.routes[user.index()] = NOBODY;
+        self.reports.outlet.all_to_one = false;
     }
 
     /// Has somebody told of every command from here on.

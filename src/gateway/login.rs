@@ -33,9 +33,16 @@ impl State {
         conn.requested = sequence;
         let protocol = conn.protocol;
         let user = self.logins.by_name(name);
-        let speaks = |user: &UserId| self.users[user.index()].setup.protocol == protocol;
+        let speaks = |user: &UserId| {
+            self.users[user.index()].setup.protocol == protocol && self.is_place_of(*user)
+        };
         let user = user.filter(|user| protocol == Protocol::Glimpse || speaks(user));
         self.check_password(AuthRequest::new(id, user, &login.request.password, false));
+    }
+
+    /// Whether this is a gateway where a user may be: those who watch others have one of their own.
+    pub(super) fn is_place_of(&self, user: UserId) -> bool {
+        self.users[user.index()].setup.watches.is_empty() == self.watchers.is_none()
     }
 
     /// Has a password checked, unless there were too many wrong ones from there.

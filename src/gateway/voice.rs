@@ -1,6 +1,6 @@
 //! How a user is told what happens, by what it speaks.
 
-use crate::order::Event;
+use crate::order::{Event, UserId};
 use crate::session::stream::Stream;
 use crate::wire::Protocol;
 use crate::wire::ouch::outbound::Buffer;
@@ -69,6 +69,13 @@ impl Voice {
         match self {
             Voice::Fix(_) => packet,
             _ => &packet[HEADER_BYTES..],
+        }
+    }
+
+    /// From here on the user watches others, or does not.
+    pub fn watch(&mut self, own: UserId, watches: bool) {
+        if let Voice::Fix(voice) = self {
+            voice.watch(own, watches);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Drop copies: what firms do, told to those who watch them and enter nothing themselves.
 
-use crate::order::{Event, EventKind, FirmId, UserId};
+use crate::order::{CommandKind, Event, EventKind, FirmId, UserId};
 use crate::wire::ouch::appendage::tag;
 use crate::wire::ouch::outbound::Buffer;
 
@@ -30,12 +30,18 @@ impl Watchers {
     /// Who is told of an event that is another user's.
     #[inline]
     pub fn of(&self, event: &Event, names: &Names) -> &[UserId] {
-        if !is_copied(event.kind) {
+        if !is_copied(event.kind) && !is_text(event) {
             return &[];
         }
-        let firm = names.users[event.user.index()];
-        self.by_firm.get(firm.index()).map_or(&[], Vec::as_slice)
+        // Text goes ahead of a user's definition too.
+        let firm = names.users.get(event.user.index());
+        firm.and_then(|firm| self.by_firm.get(firm.index())).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Part of a name that is longer than its command has room for.
+fn is_text(event: &Event) -> bool {
+    event.kind == EventKind::Session && event.command.kind == CommandKind::Text
 }
 
 /// What changes an order is copied; questions, answers and refusals are not.

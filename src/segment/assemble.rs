@@ -398,6 +398,9 @@ pub(super) fn assemble(
         let (stage, listener) =
             Stage::new(config, replica, events, bell, dir, &durable, last, users_max);
         book.add_listener(listener);
+        let watches = |(_, user): &(UserId, &UserSetup)| !user.watches.is_empty();
+        let watching = (0..).map(UserId).zip(&common.users).filter(watches);
+        watching.for_each(|(user, _)| book.leave_out(user));
         stage
     });
     let failure = Failure::default();

@@ -115,6 +115,10 @@ impl Replay<'_> {
         }
         let new = &dictionary.users[self.voices.len()..];
         self.voices.extend(new.iter().map(|user| user.voice()));
+        if command.kind == CommandKind::DefineUser {
+            let watches = !dictionary.users[command.user.index()].watches.is_empty();
+            self.voices[command.user.index()].watch(command.user, watches);
+        }
     }
 }
 

@@ -40,7 +40,9 @@ impl Segment {
         };
         let failed = || self.failure.get().is_some();
         drain(&mut inline, &failed);
-        for duty in &mut inline.gateways {
+        let mut gallery = self.gallery.map(Worker::join);
+        let listening = gallery.as_mut().map(|duty| &mut duty.gateway);
+        for duty in inline.gateways.iter_mut().chain(listening) {
             duty.gateway.disconnect_all();
         }
         drain(&mut inline, &failed);
@@ -55,7 +57,7 @@ impl Segment {
             std::thread::sleep(Duration::from_millis(1));
         }
         drop(self.journal.join());
-        let listening = self.gallery.map(Worker::join).map(|mut duty| {
+        let listening = gallery.map(|mut duty| {
             finish_gallery(&mut duty);
             duty.gateway.gateway.streams()
         });

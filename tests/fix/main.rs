@@ -5,6 +5,7 @@ mod abuse;
 mod audit;
 #[path = "../common/mod.rs"]
 mod common;
+mod copies;
 mod orders;
 mod ouch42;
 mod parsers;

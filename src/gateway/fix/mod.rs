@@ -6,6 +6,7 @@
 //! with both numbers where they were, and a resend gives back what was sent.
 
 mod admin;
+mod copy;
 mod inbound;
 mod order;
 mod outbound;

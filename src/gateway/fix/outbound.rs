@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::order::{
     CancelReason, CarriedText, Command, CommandKind, Event, EventKind, OrderFlags, Reject, Side,
-    Tags, TimeInForce, UnixNanos,
+    Tags, TimeInForce, UnixNanos, UserId,
 };
 use crate::wire::fix::Version;
 use crate::wire::fix::value::{TIMESTAMP_BYTES, Timestamps};
@@ -13,6 +13,7 @@ use crate::wire::fix::write::{Head, Writer};
 use super::super::ledger::Ledger;
 use super::super::symbols::Names;
 use super::admin::Heads;
+use super::copy::Copies;
 use super::order::{Kind, Order, Short, TERMS_MAX, day_of, status};
 use super::reasons::{cancel_text, cxl_rej_reason, ord_rej_reason, reject_text};
 use super::route::{Routes, Way, put_route};
@@ -20,7 +21,7 @@ use super::text::{Parts, divide};
 use super::{CL_ORD_ID_MAX, Ends};
 
 /// ExecType (150), where it is not an OrdStatus.
-mod exec {
+pub(super) mod exec {
     pub const RESTATED: u8 = b'D';
     pub const TRADE: u8 = b'F';
     pub const STATUS: u8 = b'I';
@@ -65,6 +66,8 @@ pub struct Voice {
     /// What every ExecID begins with: the user's number tells apart those of different users, and the
     /// count behind it goes on whatever becomes of MsgSeqNum.
     exec_head: Short<8>,
+    /// What it watches, if it does.
+    pub(super) copies: Option<Box<Copies>>,
 }
 
 impl Voice {
@@ -82,6 +85,7 @@ impl Voice {
             next_in: 1,
             said: None,
             exec_head: Short::new(b""),
+            copies: None,
         }
     }
 
@@ -128,9 +132,10 @@ impl Voice {
     /// nothing to tell.
     pub fn encode(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
         self.said = None;
-        if self.told == 0 {
-            self.exec_head = Short::new(format!("{}-", event.user.0).as_bytes());
+        if self.copies.as_ref().is_some_and(|copies| copies.are_of(event)) {
+            return self.copy(event, names, out);
         }
+        self.exec_head(event.user);
         if event.whole && event.command.number_in != 0 {
             self.next_in = event.command.number_in.into();
         }
@@ -151,6 +156,15 @@ impl Voice {
             }
             _ => {}
         }
+    }
+
+    /// What the ExecIDs of the user begin with.
+    #[inline]
+    pub(super) fn exec_head(&mut self, own: UserId) -> Short<8> {
+        if self.exec_head.get().is_empty() {
+            self.exec_head = Short::new(format!("{}-", own.0).as_bytes());
+        }
+        self.exec_head
     }
 
     /// The MsgSeqNum and ExecID of the next message.
@@ -520,7 +534,7 @@ fn exec_type_of(version: Version, exec_type: u8, status: u8) -> u8 {
 }
 
 /// What an order is, as its owner wrote it.
-fn put_order(writer: &mut Writer<'_>, order: &Order, names: &Names) {
+pub(super) fn put_order(writer: &mut Writer<'_>, order: &Order, names: &Names) {
     if !order.account.get().is_empty() {
         writer.bytes(b"1=", order.account.get());
     }

@@ -81,6 +81,7 @@ pub(super) fn session_reject_text(reason: u32) -> &'static [u8] {
 pub(super) fn business_text(reason: u32) -> &'static [u8] {
     match reason {
         3 => b"message type is not supported",
+        6 => b"who watches others enters nothing",
         4 => b"no more ClOrdIDs are remembered today",
         _ => b"cannot be done",
     }

@@ -242,7 +242,8 @@ impl State {
         }
         let is_named = |user: &UserId| {
             let own = self.users[user.index()].setup.name.as_bytes();
-            logon.username.is_empty() || own.eq_ignore_ascii_case(logon.username)
+            let named = logon.username.is_empty() || own.eq_ignore_ascii_case(logon.username);
+            named && self.is_place_of(*user)
         };
         let user = self.logins.by_comp_id(protocol, logon.sender).filter(is_named);
         self.check_password(AuthRequest::new(id, user, logon.password, true));
@@ -306,6 +307,13 @@ impl State {
             firm_name: names.firms[of.setup.firm.index()],
             symbols: directory,
         };
+        if !of.setup.watches.is_empty() {
+            let number = message.get(tag::MSG_SEQ_NUM).and_then(number).unwrap_or(0) as u32;
+            // BusinessRejectReason: not authorized.
+            let say = Say::BusinessReject { number, reason: 6, msg_type: message.msg_type() };
+            self.say_back(user, message, say, next_in);
+            return true;
+        }
         let Some(out) = of.out.as_mut() else { return false };
         let Some(voice) = out.voice.fix() else { return false };
         if !may_name_another(message, voice.orders.last(), *order_names_max) {
