@@ -50,7 +50,8 @@ impl Risk {
             CommandKind::AccountQuery
             | CommandKind::MoveStream
             | CommandKind::Session
-            | CommandKind::Text => {}
+            | CommandKind::Text
+            | CommandKind::DefineNumbers => {}
             CommandKind::DefineUser => self.define_user(command),
             CommandKind::DefineSymbol => self.define_symbol(command),
         }
@@ -100,9 +101,15 @@ impl Risk {
 
     #[inline]
     fn commit_replace(&mut self, command: &Command) {
+        let order = self.orders.shadows[command.slot.index()];
+        let named = (command.user, command.orig_user_ref);
+        if !order.live || (order.user, order.user_ref) != named {
+            // In a replay the order is known to be gone already, which was still under way when this was
+            // sequenced. The book will refuse it.
+            return;
+        }
         let price = self.counted_price(command);
         self.orders.renumber(command.slot, command.user_ref);
-        let order = self.orders.shadows[command.slot.index()];
         if order.expires_s != 0 {
             self.timers.remove(&mut self.orders.shadows, command.slot);
         }

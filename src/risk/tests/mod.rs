@@ -195,6 +195,44 @@ fn open_notional_is_limited_over_all_orders() {
     assert_eq!(pair.send(enter(0, 3, Side::Sell, 499, 100_100)), Some(Reject::None));
 }
 
+/// A Replace that was sequenced before risk heard that its order is filled: what a replay, which hears of it
+/// at once, makes of it.
+#[test]
+fn a_replay_ends_with_the_same_exposure_when_a_replace_came_too_late() {
+    let (mut live, mut again) = (Pair::new(limits()), Pair::new(limits()));
+    let mut journal = vec![];
+    let mut sequence = |pair: &mut Pair, mut command: Command| {
+        assert!(pair.risk.sequence(&mut command, pair.now_ns));
+        pair.book.apply(&command, &mut pair.reports);
+        journal.push(command);
+        command.verdict
+    };
+    sequence(&mut live, enter(0, 1, Side::Buy, 100, 100_000));
+    sequence(&mut live, enter(1, 1, Side::Sell, 100, 100_000));
+    for (old, new) in [(1, 2), (2, 3)] {
+        let replace = Command {
+            orig_user_ref: UserRefNum(old),
+            kind: CommandKind::Replace,
+            ..enter(0, new, Side::Buy, 300, 100_000)
+        };
+        assert_eq!(sequence(&mut live, replace), Reject::None, "nothing was fed back yet");
+    }
+    live.settle();
+    assert_eq!(sequence(&mut live, enter(1, 2, Side::Sell, 50, 100_000)), Reject::None);
+    live.settle();
+    for command in &journal {
+        again.risk.replay(command);
+        again.book.apply(command, &mut again.reports);
+        again.settle();
+    }
+    assert_eq!(again.risk.digest(), live.risk.digest());
+    assert_eq!(again.risk.open_orders(), 1);
+    // Neither knows the number of an order that never was.
+    for pair in [&mut live, &mut again] {
+        assert_eq!(pair.send(about(CommandKind::Cancel, 0, 3)), None);
+    }
+}
+
 #[test]
 fn a_replace_near_the_limit_counts_only_what_it_adds() {
     let mut pair = Pair::new(Limits { max_position: 1_000, ..limits() });
