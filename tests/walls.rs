@@ -23,14 +23,14 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "segment",
         &[
             "order", "ring", "net", "runtime", "wire", "book", "risk", "session", "journal",
-            "audit", "gateway", "config",
+            "audit", "feed", "gateway", "config",
         ],
     ),
     (
         "cli",
         &[
-            "order", "ring", "runtime", "net", "wire", "journal", "audit", "gateway", "config",
-            "client", "segment",
+            "order", "ring", "runtime", "net", "wire", "journal", "audit", "feed", "gateway",
+            "config", "client", "segment",
         ],
     ),
 ];

@@ -2,6 +2,7 @@
 
 use crate::order::{CancelReason, Command, CommandKind, OrderFlags, Reject, Slot, SymbolId};
 
+use super::numbers::Numbers;
 use super::order::{NO_LEVEL, Order};
 use super::{Book, Reports};
 
@@ -19,6 +20,11 @@ impl Book {
             CommandKind::Replace => self.replace(command, reports),
             CommandKind::Cancel => self.cancel(command, reports),
             CommandKind::Modify => self.modify(command, reports),
+            CommandKind::DefineNumbers => {
+                let (key, _) = command.text.split_first_chunk().expect("a text is longer");
+                self.numbers = Numbers::with_key(key);
+                reports.answered(command);
+            }
             CommandKind::DefineSymbol => {
                 self.define_symbol(SymbolId(command.symbol.0), command.price);
                 reports.answered(command);
@@ -39,8 +45,7 @@ impl Book {
     #[inline(always)]
     fn enter(&mut self, command: &Command, reports: &mut impl Reports) {
         debug_assert!(command.qty > 0 && self.orders[command.slot.index()].level == NO_LEVEL);
-        self.last_reference += 1;
-        let reference = self.last_reference;
+        let reference = self.next_reference();
         self.orders[command.slot.index()] = new_order(command, command.qty, 0, reference);
         self.open_orders += 1;
         reports.accepted(command, reference);
@@ -62,8 +67,7 @@ impl Book {
         let executed = order.executed;
         let open = command.qty.saturating_sub(executed);
         self.withdraw(command.slot);
-        self.last_reference += 1;
-        let reference = self.last_reference;
+        let reference = self.next_reference();
         self.orders[command.slot.index()] = new_order(command, open, executed, reference);
         if open == 0 {
             self.open_orders -= 1;

@@ -134,13 +134,13 @@ impl Book {
 
     /// Shows an iceberg's next slice at the back of its level.
     fn refresh(&mut self, command: &Command, slot: Slot, level: u32, reports: &mut impl Reports) {
+        let reference = self.next_reference();
         let order = &mut self.orders[slot.index()];
         order.shown = order.max_floor.min(order.reserve);
         order.reserve -= order.shown;
-        self.last_reference += 1;
-        order.reference = self.last_reference;
+        order.reference = reference;
         self.link(slot, level);
-        reports.restated(command, &self.orders[slot.index()], self.last_reference);
+        reports.restated(command, &self.orders[slot.index()], reference);
     }
 
     /// The two orders are of one firm, which does not want to trade with itself.

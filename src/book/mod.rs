@@ -18,6 +18,7 @@ mod foresee;
 mod ladder;
 mod listener;
 mod matching;
+mod numbers;
 mod order;
 mod records;
 mod reports;
@@ -26,12 +27,14 @@ pub use agent::{BookAgent, Outlet, RingReports};
 pub use digest::Digest;
 pub use foresee::FORESEE_STEPS;
 pub use listener::{Heard, Listener, listen};
+pub use numbers::KEY_BYTES as NUMBERS_KEY_BYTES;
 pub use order::Order;
 pub use reports::Reports;
 
 use crate::order::{Command, CommandKind, Price, Slot, SymbolId};
 use crate::runtime::Table;
 use ladder::{Ladder, Pools};
+use numbers::Numbers;
 use order::NO_LEVEL;
 
 /// How large a book may become. Everything is allocated at start-up.
@@ -48,8 +51,9 @@ pub struct Book {
     orders: Table<Order>,
     pools: Pools,
     ladders: Vec<Ladder>,
-    /// Last order reference number given out.
-    last_reference: u64,
+    /// Order reference numbers given out.
+    references: u64,
+    numbers: Numbers,
     /// Last match number given out.
     last_match: u64,
     /// A command whose matching stopped because the reports had no room; see [`Book::resume`].
@@ -64,7 +68,8 @@ impl Book {
             orders: Table::new(capacity.orders as usize, Order::EMPTY),
             pools: Pools::new(capacity.orders),
             ladders: Vec::with_capacity(capacity.symbols as usize),
-            last_reference: 0,
+            references: 0,
+            numbers: Numbers::plain(),
             last_match: 0,
             paused: None,
             open_orders: 0,
@@ -83,6 +88,13 @@ impl Book {
             );
             self.ladders[symbol.index()] = Ladder::new(tick);
         }
+    }
+
+    /// The next order reference number.
+    #[inline]
+    fn next_reference(&mut self) -> u64 {
+        self.references += 1;
+        self.numbers.of(self.references)
     }
 
     /// Number of orders open in all symbols.
@@ -162,7 +174,7 @@ impl Book {
                 replica.place(slot);
             });
         }
-        replica.last_reference = self.last_reference;
+        (replica.references, replica.numbers) = (self.references, self.numbers.clone());
         replica.last_match = self.last_match;
         replica.open_orders = self.open_orders;
         replica
@@ -171,7 +183,8 @@ impl Book {
     /// A hash of everything that decides how the book behaves from here on.
     pub fn digest(&self) -> u64 {
         let mut digest = Digest::new();
-        digest.add(self.last_reference);
+        digest.add(self.references);
+        self.numbers.add_to(&mut digest);
         digest.add(self.last_match);
         for symbol in 0..self.ladders.len() {
             digest.add(u64::from(self.ladders[symbol].tick().0));

@@ -106,7 +106,9 @@ fn print(out: &mut impl Write, c: &Command) -> std::io::Result<()> {
         }
         _ => write!(out, " ref={}", c.user_ref)?,
     }
-    let definition = matches!(c.kind, CommandKind::DefineUser | CommandKind::DefineSymbol);
+    use CommandKind::{DefineNumbers, DefineSymbol, DefineUser};
+    // A key is for nobody to see.
+    let definition = matches!(c.kind, DefineUser | DefineSymbol | DefineNumbers);
     let text = text_of(&c.text);
     if !definition && !text.is_empty() {
         write!(out, " text=\"{text}\"")?;

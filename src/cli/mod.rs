@@ -3,6 +3,7 @@
 
 mod audit;
 mod bench;
+mod book;
 mod check;
 mod connections;
 mod demo;
@@ -28,6 +29,7 @@ Examples:
   millrace run                                  the built-in configuration on 127.0.0.1:7001
   millrace order --user TRADE1 --password secret buy 100 AAPL 190.00
   millrace run --config millrace.toml           your own configuration
+  millrace book AAPL                            its displayed book, live, from the feed's ring
   millrace doctor --config millrace.toml        what of this machine is not set for it
   millrace bench wire --transport all           what an order takes on this machine, and a raw echo
   millrace journal replay millrace-data         what the journal holds, and how fast it replays")]
@@ -46,6 +48,7 @@ enum Command {
     Journal(journal::Arguments),
     Audit(audit::Arguments),
     Order(order::Arguments),
+    Book(book::Arguments),
     Stats(stats::Arguments),
     Connections(connections::Arguments),
     Ring(ring::Arguments),
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Journal(arguments) => journal::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Order(arguments) => order::run(&arguments),
+        Command::Book(arguments) => book::run(&arguments),
         Command::Stats(arguments) => stats::run(&arguments),
         Command::Connections(arguments) => connections::run(&arguments),
         Command::Ring(arguments) => ring::run(&arguments),

@@ -62,6 +62,9 @@ impl Arbiter {
         }
         self.ended |= packet.is_end();
         let mut behind = packet.header.sequence.get();
+        if self.next == 0 {
+            (self.next, self.behind) = (behind, behind);
+        }
         for (number, message) in packet.numbered() {
             behind = number + 1;
             if number == self.next {
@@ -107,11 +110,12 @@ pub struct Reader {
     pub arbiter: Arbiter,
     asked: BTreeMap<u64, Instant>,
     bytes: Vec<u8>,
+    partial: bool,
 }
 
 impl Reader {
     /// Listens to lines, on the interface that has the address `by`, and asks `server` for what is missing;
-    /// wants messages from `first` on.
+    /// wants messages from `first` on; 0 stands for whatever comes first.
     pub fn open(
         lines: &[SocketAddr],
         by: Option<IpAddr>,
@@ -140,7 +144,19 @@ impl Reader {
             arbiter: Arbiter::from(first),
             asked: BTreeMap::new(),
             bytes: vec![0; 65_536],
+            partial: first == 0,
         })
+    }
+
+    /// Wants messages from `first` on, and none before.
+    pub fn begin_at(&mut self, first: u64) {
+        let session = self.arbiter.session;
+        self.arbiter = Arbiter { session, ..Arbiter::from(first) };
+    }
+
+    /// Whether it began somewhere in the middle, with nobody to ask for what came before.
+    pub fn is_partial(&self) -> bool {
+        self.partial
     }
 
     /// Takes in what is there and asks for what is missing. Returns how many packets there were.

@@ -45,6 +45,8 @@ pub enum CommandKind {
     DefineUser = 16,
     /// Makes a symbol known to the journal: name in `text`, tick in `price`.
     DefineSymbol = 17,
+    /// The key, in `text`, under which orders get their numbers from here on.
+    DefineNumbers = 18,
 }
 
 /// Yes-or-no properties of an order.

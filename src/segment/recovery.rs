@@ -1,5 +1,6 @@
 //! From a journal back to books, positions, numbers and streams.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -165,6 +166,14 @@ fn apply(book: &mut Book, tape: &mut Option<Tape>, command: &Command, reports: &
         None => book.apply(command, reports),
         Some(tape) => tape.apply(book, command, reports, |_, _| ()),
     }
+}
+
+/// A key for orders' numbers that nobody knows.
+fn numbers_key() -> std::io::Result<Command> {
+    let mut command = Command::new(CommandKind::DefineNumbers, UserId(0), FirmId(0));
+    let key = &mut command.text[..book::NUMBERS_KEY_BYTES];
+    std::fs::File::open("/dev/urandom")?.read_exact(key)?;
+    Ok(command)
 }
 
 fn reports(message: &mut dyn FnMut(UserId, SeqNum, &[u8])) -> RingReports<Replay<'_>> {
@@ -336,6 +345,10 @@ impl Recovered {
         reports.outlet.voices = std::mem::take(&mut self.voices);
         reports.outlet.names = self.dictionary.names();
         reports.outlet.watchers = self.dictionary.watchers();
+        if self.risk.last_seq() == SeqNum(0) {
+            let key = numbers_key().map_err(super::system("make a key".to_owned()))?;
+            self.define(vec![key], now_ns, &mut reports, journal)?;
+        }
         // Those who watch firms come behind those who are the firms.
         let (traders, watchers): (Vec<_>, Vec<_>) =
             config.users.iter().partition(|user| user.drop_copy_of.is_empty());
@@ -364,7 +377,7 @@ impl Recovered {
         self.check_definition(&commands)?;
         for command in &commands {
             self.dictionary.learn(command);
-            if command.kind != CommandKind::Text {
+            if matches!(command.kind, CommandKind::DefineUser | CommandKind::DefineSymbol) {
                 reports.outlet.learn(&self.dictionary, command);
             }
         }

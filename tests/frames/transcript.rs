@@ -4,7 +4,7 @@ use millrace::client::load::Random;
 use millrace::client::{Answer, Client, NewOrder, account_query, cancel, mass_cancel, replace};
 use millrace::order::Price;
 
-use super::common::{self, PATIENCE};
+use super::common::{self, PATIENCE, comparable};
 use super::venue::Venue;
 
 const MESSAGES: u32 = 3_000;
@@ -14,11 +14,9 @@ fn tell(client: &mut Client, message: &[u8], transcript: &mut Vec<Vec<u8>>) {
     client.send(message).unwrap();
     client.send(&account_query()).unwrap();
     loop {
-        let mut message = client.message(PATIENCE).unwrap();
+        let message = client.message(PATIENCE).unwrap();
         let last = matches!(Answer::parse(&message), Answer::AccountQueryResponse { .. });
-        // Every message has its timestamp behind its type.
-        message[1..9].fill(0);
-        transcript.push(message);
+        transcript.push(comparable(message));
         if last {
             return;
         }
