@@ -4,5 +4,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod listeners;
+mod processes;
 mod recovery;
 mod venue;

@@ -8,16 +8,19 @@ use std::time::{Duration, Instant};
 use millrace::book::Book;
 use millrace::client::feed::{Arbiter, take_in};
 use millrace::client::market::{Level, Market};
-use millrace::client::{Client, NewOrder, cancel, replace};
+use millrace::client::{
+    Client, LoginError, NewOrder, Received, account_query, cancel, mass_cancel, replace,
+};
 use millrace::net::kernel::listen_to;
 use millrace::order::{Price, SymbolId};
 use millrace::segment::{journal_dir, recover};
+use millrace::wire::moldudp64::Header;
 use zerocopy::IntoBytes;
 
 use super::common::{PATIENCE, QUIET, Scratch, Venue, config, config_text};
 
 /// Groups of this process's own, one after the other.
-fn group() -> SocketAddr {
+pub fn group() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(1);
     let pid = std::process::id();
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -48,6 +51,21 @@ drop_copy_of = ["BBB", "AAA"]
 /// A port that nobody has at the moment.
 pub fn free_port() -> SocketAddr {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A configuration with a feed.
+pub fn text(feed: &str, gateway: &str, lines: &[SocketAddr], request: SocketAddr) -> String {
+    let mut text = config_text(gateway, "");
+    for user in ["ALICE", "BOB"] {
+        // What they entered stays when they go.
+        let line = format!("name = \"{user}\"");
+        text = text.replace(&line, &format!("{line}\ncancel_on_disconnect = false"));
+    }
+    let lines: Vec<String> = lines.iter().map(|line| format!("\"{line}\"")).collect();
+    let lines = lines.join(", ");
+    format!(
+        "{text}{LISTENERS}\n[feed]\nlines = [{lines}]\ninterface = \"127.0.0.1\"\nrequest = \"{request}\"\n{feed}\n"
+    )
 }
 
 /// A gateway and where its feed is.
@@ -109,7 +127,7 @@ impl Exchange {
 
     /// Random orders of two users: displayed, hidden, icebergs, some of which trade, are replaced or cancelled.
     pub fn trade(&self, seed: u64, messages: u32) {
-        trade(&self.venue, seed, messages);
+        trade(self.venue.address, seed, messages).unwrap();
     }
 }
 
@@ -139,13 +157,29 @@ fn order(draw: &mut Draw, user_ref: u32) -> NewOrder {
     }
 }
 
-pub fn trade(venue: &Venue, seed: u64, messages: u32) {
+/// Fails once the gateway is gone.
+pub fn trade(address: SocketAddr, seed: u64, messages: u32) -> std::io::Result<()> {
     let mut draw = Draw(seed | 1);
-    let mut clients: Vec<Client> = ["ALICE", "BOB"].map(|user| venue.client(user)).into();
-    for client in &clients {
-        client.set_nonblocking().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let log_in = |user: &str| loop {
+        match Client::login(address, user, "secret", 0) {
+            Ok(client) => return client.set_nonblocking().map(|()| client),
+            // The session before has not ended yet.
+            Err(LoginError::Rejected('S')) if Instant::now() < deadline => {}
+            Err(error) => return Err(std::io::Error::other(error)),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let mut clients = [log_in("ALICE")?, log_in("BOB")?];
+    let first = seed as u32 % 40_000 * 100_000 + 10;
+    if seed.is_multiple_of(3) {
+        // The book is not to be full of what came before.
+        for (client, firm) in clients.iter_mut().zip(["AAA", "BBB"]) {
+            for (number, symbol) in (1..).zip(["AAPL", "MSFT"]) {
+                send(client, &mass_cancel(first - 10 + number, firm, symbol))?;
+            }
+        }
     }
-    let first = seed as u32 % 100_000 * 1_000;
     for n in 0..messages {
         let client = &mut clients[draw.below(2) as usize];
         let user_ref = first + n + 1;
@@ -155,38 +189,36 @@ pub fn trade(venue: &Venue, seed: u64, messages: u32) {
             2 => replace(some, user_ref, 1 + draw.below(400) as u32, Price(1_000_000)),
             _ => order(&mut draw, user_ref).encode(),
         };
-        send(client, &bytes);
-        client.drain(|_| ()).unwrap();
+        send(client, &bytes)?;
+        client.drain(|_| ())?;
     }
-    // Their journal has all that they said once this is answered.
+    // The journal has all that they said once this is answered.
     for client in &mut clients {
-        send(client, &millrace::client::account_query());
+        send(client, &account_query())?;
         let deadline = Instant::now() + PATIENCE;
         let mut answered = false;
         while !answered {
             assert!(Instant::now() < deadline, "no answer to a query");
-            client
-                .drain(|received| {
-                    if let millrace::client::Received::Message(_, bytes) = received {
-                        answered |= bytes[0] == b'Q';
-                    }
-                })
-                .unwrap();
+            client.drain(|received| {
+                if let Received::Message(_, bytes) = received {
+                    answered |= bytes[0] == b'Q';
+                }
+            })?;
             std::thread::yield_now();
         }
     }
+    Ok(())
 }
 
-fn send(client: &mut Client, message: &[u8]) {
+fn send(client: &mut Client, message: &[u8]) -> std::io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match client.send(message) {
-            Ok(()) => return,
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 assert!(Instant::now() < deadline, "nothing is read");
-                client.drain(|_| ()).unwrap();
+                client.drain(|_| ())?;
             }
-            Err(error) => panic!("{error}"),
+            done => return done,
         }
     }
 }
@@ -214,10 +246,14 @@ pub struct Reader {
 
 impl Reader {
     pub fn open(market: &Exchange, line: usize, spoilt: Spoilt, seed: u64) -> Reader {
-        let line = listen_to(market.lines[line], Some(Ipv4Addr::LOCALHOST.into())).unwrap();
+        Reader::of(market.lines[line], market.request, spoilt, seed)
+    }
+
+    pub fn of(line: SocketAddr, request: SocketAddr, spoilt: Spoilt, seed: u64) -> Reader {
+        let line = listen_to(line, Some(Ipv4Addr::LOCALHOST.into())).unwrap();
         line.set_nonblocking(true).unwrap();
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-        server.connect(market.request).unwrap();
+        server.connect(request).unwrap();
         server.set_nonblocking(true).unwrap();
         Reader {
             line,
@@ -230,6 +266,13 @@ impl Reader {
             market: Market::new(),
             messages: vec![],
         }
+    }
+
+    /// Listens to nothing, and asks for everything.
+    pub fn expect_session_of(&mut self, other: &Reader) {
+        let session = other.arbiter.session().unwrap();
+        let header = Header { session, sequence: other.arbiter.next().into(), count: 0.into() };
+        self.arbiter.packet(header.as_bytes(), |_, _| ());
     }
 
     fn take(&mut self, packet: &[u8]) {
