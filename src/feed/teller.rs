@@ -226,7 +226,7 @@ fn directory(symbol: SymbolId, stock: [u8; 8], time_ns: u64, out: &mut impl FnMu
         status: b' ',
         round_lot: ROUND_LOT.into(),
         round_lots_only: b'N',
-        classification: b' ',
+        classification: b'C',
         sub_type: *b"Z ",
         authenticity: b'P',
         short_threshold: b' ',

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod listeners;
+mod peers;
 mod processes;
 mod recovery;
 mod venue;
