@@ -217,6 +217,7 @@ impl Venue {
             replay_requests,
             chunks,
             records,
+            frames: None,
         };
         let wire = Wire::default();
         let gateway = Gateway::new(wire, setup, rings);

@@ -21,7 +21,7 @@ mod tests;
 pub use agent::{COUNTERS, Events, FeedAgent, FeedSetup};
 pub use follower::Follower;
 pub use history::History;
-pub use packets::{Counts, MTU_MIN, Packets, UDP_BYTES};
+pub use packets::{Counts, MTU_MIN, Packets, UDP_BYTES, Way};
 pub use record::{Told, session_tag};
 pub use requests::{Past, PastRequest, Requests, RequestsSetup};
 pub use tape::{Ring, Tape};

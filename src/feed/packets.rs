@@ -1,10 +1,12 @@
 //! Messages into packets, and packets onto the lines.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 
+use crate::net::frames::Whole;
 use crate::net::kernel::Datagrams;
+use crate::net::packet::udp::Group;
 use crate::order::{NANOS_PER_SEC, UnixNanos};
+use crate::ring::Producer;
 use crate::wire::moldudp64::{BLOCK_BYTES, HEADER_BYTES, Writer};
 
 /// Packets that are filled before they leave together.
@@ -19,9 +21,44 @@ pub const UDP_BYTES: usize = 48;
 pub const MTU_MIN: usize =
     UDP_BYTES + HEADER_BYTES + BLOCK_BYTES + crate::wire::itch::MESSAGE_BYTES_MAX;
 
+/// Where packets leave.
+pub enum Way {
+    /// By a socket of the kernel's.
+    Kernel(Datagrams),
+    /// As frames to multicast groups, by whoever has the driver.
+    Frames {
+        /// To the gateway whose driver it is.
+        ring: Producer<Whole>,
+        /// The headers of each line.
+        lines: Vec<Group>,
+    },
+}
+
+impl Way {
+    /// Sends packets along every line. Returns how many datagrams were not taken, and why.
+    fn send<'a>(&mut self, packets: impl Iterator<Item = &'a [u8]>) -> (u64, Option<io::Error>) {
+        match self {
+            Way::Kernel(datagrams) => datagrams.send(packets),
+            Way::Frames { ring, lines } => {
+                let mut lost = 0;
+                for packet in packets {
+                    for line in lines.iter() {
+                        let staged = ring.stage_with(|whole| {
+                            whole.length = line.write(packet, &mut whole.bytes) as u16;
+                        });
+                        lost += u64::from(!staged);
+                    }
+                }
+                ring.publish();
+                (lost, None)
+            }
+        }
+    }
+}
+
 /// Fills packets with messages and sends them.
 pub struct Packets {
-    datagrams: Datagrams,
+    way: Way,
     packets: Vec<Writer>,
     /// The one being filled, and whether it was begun.
     at: usize,
@@ -40,21 +77,12 @@ pub struct Counts {
 }
 
 impl Packets {
-    /// Packets of a session along `lines`, for links that carry `mtu` bytes. Fails if one of the lines
-    /// leads nowhere.
-    pub fn open(
-        lines: &[SocketAddr],
-        by: Option<IpAddr>,
-        hops: u32,
-        mtu: usize,
-        session: [u8; 10],
-        next: u64,
-    ) -> io::Result<Packets> {
-        let datagrams = Datagrams::open(lines, by, hops)?;
+    /// Packets of a session, for links that carry `mtu` bytes. Fails if one of the lines leads nowhere.
+    pub fn open(way: Way, mtu: usize, session: [u8; 10], next: u64) -> io::Result<Packets> {
         let packets = vec![Writer::new(session, mtu - UDP_BYTES); PACKETS];
         let counts = Counts::default();
         let (at, begun, sent_ns) = (0, false, 0);
-        let mut packets = Packets { datagrams, packets, at, begun, sent_ns, counts };
+        let mut packets = Packets { way, packets, at, begun, sent_ns, counts };
         packets.packets[0].begin(next);
         match packets.send(1) {
             Some(error) => Err(error),
@@ -125,7 +153,7 @@ impl Packets {
 
     fn send(&mut self, count: usize) -> Option<io::Error> {
         let packets = self.packets[..count].iter().map(Writer::bytes);
-        let (lost, error) = self.datagrams.send(packets);
+        let (lost, error) = self.way.send(packets);
         self.counts.packets += count as u64;
         self.counts.lost += lost;
         error

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::audit::Tap;
+use crate::net::frames::Whole;
 use crate::net::{self, Close, ConnId, Handler, Transport};
 use crate::order::{Command, Event, EventKind, FirmId, SeqNum, UnixNanos, UserId};
 use crate::ring::{Consumer, Producer};
@@ -33,6 +34,8 @@ const COMMAND_BYTES_MIN: usize = HEADER_BYTES + 1;
 const READS_MAX: usize = 256;
 /// Events taken in one turn.
 const EVENTS_MAX: usize = 1024;
+/// Frames of the feed's sent in one turn.
+const FRAMES_MAX: usize = 8;
 /// Connections looked at for heartbeats and silence in one turn.
 const DUE_CHECKS: usize = 4;
 /// Places for connections gone through for them in one turn.
@@ -115,6 +118,8 @@ pub struct GatewayRings {
     pub chunks: Consumer<Chunk>,
     /// To the log.
     pub records: Producer<Record>,
+    /// Frames to be sent beside the sessions, from the feed.
+    pub frames: Option<Consumer<Whole>>,
 }
 
 /// The gateway agent over some transport.
@@ -123,6 +128,7 @@ pub struct Gateway<T> {
     state: State,
     events: Consumer<Event>,
     chunks: Consumer<Chunk>,
+    frames: Option<Consumer<Whole>>,
     hold_until_durable: bool,
     durable_seen: SeqNum,
     transport_counters: Vec<Counter>,
@@ -193,6 +199,7 @@ impl<T: Transport> Gateway<T> {
             state,
             events: rings.events,
             chunks: rings.chunks,
+            frames: rings.frames,
             hold_until_durable: setup.hold_until_durable,
             durable_seen: SeqNum(0),
             transport_counters,
@@ -258,7 +265,17 @@ impl<T: Transport> Gateway<T> {
         }
         self.state.tap.publish();
         self.transport.flush(self.state.now_ns);
-        work
+        work + self.send_frames()
+    }
+
+    /// Sends some of what the feed wants sent, once those who trade have theirs.
+    fn send_frames(&mut self) -> usize {
+        let Gateway { transport, frames: Some(frames), .. } = self else { return 0 };
+        let sent = frames.pop_while(FRAMES_MAX, |whole| transport.frame(whole.frame()));
+        if sent > 0 {
+            transport.flush(self.state.now_ns);
+        }
+        sent
     }
 
     fn take_events(&mut self) -> usize {
@@ -464,7 +481,8 @@ impl<T: Transport> Gateway<T> {
     /// For how many microseconds it may be left alone if nothing comes in and no ring brings
     /// anything; nothing if something is under way.
     pub fn quiet_us(&mut self) -> Option<u32> {
-        if !(self.is_idle() && self.may_sleep() && self.chunks.available() == 0) {
+        let to_send = self.frames.as_mut().map_or(0, Consumer::available);
+        if !(self.is_idle() && self.may_sleep() && self.chunks.available() + to_send == 0) {
             return None;
         }
         // A round of looks at what the time demands is not left half done.

@@ -83,6 +83,12 @@ pub trait Transport {
     /// Lets go of what was sent and may still wait for company: the end of a turn.
     fn flush(&mut self, _now_ns: u64) {}
 
+    /// Takes a whole frame to be sent as it is, where frames are what it sends: false if there is no room
+    /// for now. Elsewhere it goes nowhere.
+    fn frame(&mut self, _frame: &[u8]) -> bool {
+        true
+    }
+
     /// Closes a connection; what was sent before still arrives if it can.
     fn close(&mut self, conn: ConnId);
 

@@ -26,6 +26,7 @@ use crate::gateway::{
 };
 use crate::journal::{DirectoryLock, Durable, JournalWriter};
 use crate::net::Transport as _;
+use crate::net::frames::Whole;
 use crate::order::{Command, Event, Feedback, SeqNum, UnixNanos, UserId};
 use crate::ring::{Bell, Consumer, Producer};
 use crate::risk::{Outlets, RiskAgent};
@@ -42,6 +43,8 @@ const LOGINS_MAX: usize = 4;
 const REPLAYS_MAX: usize = 64;
 /// Pieces of replays on their way.
 const CHUNKS_MAX: usize = 256;
+/// Frames of the feed's on their way to a driver.
+const FRAMES_RING: usize = 256;
 /// Commands on their way to the disk.
 const JOURNAL_RING: usize = 65_536;
 /// Slots on their way to the audit file.
@@ -104,12 +107,15 @@ struct Common<'a> {
     passwords: Arc<Passwords>,
     beds: Beds,
     inline: bool,
+    /// The feed's packets are frames that the first gateway sends.
+    feed_frames: bool,
     /// What new users were told at this start.
     greetings: Vec<(UserId, Vec<u8>)>,
 }
 
 /// The other ends of a gateway's rings, and its helpers.
 struct Surroundings {
+    frames: Option<Producer<Whole>>,
     commands: Consumer<Command>,
     events: Producer<Event>,
     /// One for each password helper.
@@ -197,7 +203,16 @@ impl Common<'_> {
             watchers,
             snapshots,
         };
+        let (frames_tx, frames) = match self.feed_frames && number == 0 {
+            true => {
+                let (mut tx, rx, _) = ring(FRAMES_RING, Whole::EMPTY);
+                tx.set_bell(bell);
+                (Some(tx), Some(rx))
+            }
+            false => (None, None),
+        };
         let rings = GatewayRings {
+            frames,
             commands: commands_tx,
             events: events_rx,
             auth,
@@ -207,6 +222,7 @@ impl Common<'_> {
         };
         let again = regenerate(self.dir.clone(), self.config.clone(), self.durable.clone());
         let surroundings = Surroundings {
+            frames: frames_tx,
             commands,
             events,
             auth: auth_ends,
@@ -318,6 +334,7 @@ pub(super) fn assemble(
         passwords: Arc::new(Passwords::new(credentials.iter().zip(exact))),
         beds,
         inline,
+        feed_frames: market::leaves_by_frames(config, opened.device),
         greetings,
     };
     let Recovered { risk, book, .. } = recovered;
@@ -332,6 +349,7 @@ pub(super) fn assemble(
     let mut watching: Vec<_> = common.users.iter().zip(&mut streams).map(watches).collect();
     let peers = Peers::all(&bells, users_max);
     let mut gateways = Vec::new();
+    let mut feed_frames = None;
     let (mut from_gateways, mut to_gateways) = (Vec::new(), Vec::new());
     let (mut replayers, mut logs) = (Vec::new(), Vec::new());
     let mut auth: Vec<Vec<_>> = common.beds.logins.iter().map(|_| Vec::new()).collect();
@@ -339,6 +357,7 @@ pub(super) fn assemble(
     for (number, (transport, peers)) in opened.transports.into_iter().zip(peers).enumerate() {
         let (gateway, around) = common.gateway(number, transport, peers, &mut streams, None);
         gateways.push(gateway);
+        feed_frames = feed_frames.or(around.frames);
         from_gateways.push(around.commands);
         to_gateways.push(around.events);
         auth.iter_mut().zip(around.auth).for_each(|(lines, line)| lines.push(line));
@@ -383,6 +402,7 @@ pub(super) fn assemble(
         Some((tape, replica)) => Some(market::parts(
             config,
             market.request.take(),
+            feed_frames.zip(opened.device).map(|(ring, device)| market::Frames { ring, device }),
             tape,
             &mut book,
             replica,

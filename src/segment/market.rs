@@ -1,23 +1,27 @@
 //! The feed's parts and threads.
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::agents::{FeedDuty, PastDuty, RequestsDuty};
 use super::memory::ring;
+use super::transport::Device;
 use super::{SegmentError, Shown, gallery, system};
 use crate::book::{Book, BookAgent, listen};
-use crate::config::{self, Ack, Config};
+use crate::config::{self, Ack, Config, TransportKind};
 use crate::feed::{
     self, FeedAgent, FeedSetup, Follower, History, MTU_MIN, Packets, Past, PastRequest, Requests,
-    RequestsSetup, Ring, Tape, UDP_BYTES,
+    RequestsSetup, Ring, Tape, UDP_BYTES, Way,
 };
 use crate::journal::Durable;
-use crate::net::kernel::KernelTransport;
+use crate::net::frames::{WHOLE_BYTES, Whole};
+use crate::net::kernel::{Datagrams, KernelTransport};
+use crate::net::packet::ETHERNET_BYTES;
+use crate::net::packet::udp::Group;
 use crate::order::{Command, SYMBOLS_MAX, SeqNum};
-use crate::ring::broadcast;
 use crate::ring::region::{Place, RegionError, Terms, publish};
+use crate::ring::{Producer, broadcast};
 use crate::runtime::{Bed, Clock, IdleStrategy, Worker};
 use crate::wire::soupbin::pad;
 
@@ -104,6 +108,7 @@ pub(super) struct Parts {
 pub(super) fn parts(
     config: &Config,
     request: Option<UdpSocket>,
+    frames: Option<Frames>,
     mut tape: Tape,
     book: &mut BookAgent,
     replica: Book,
@@ -121,13 +126,13 @@ pub(super) fn parts(
     let hold = config.gateway.ack == Ack::Journaled;
     let follower = Follower::new(heard, dir, durable.clone(), hold, last);
     let (session, mtu) = (tape.session(), *feed.mtu.get_ref());
-    let lines = feed.lines.get_ref();
-    let packets = if lines.is_empty() {
+    let packets = if feed.lines.get_ref().is_empty() {
         None
     } else {
-        let by = feed.interface.as_ref().map(|interface| *interface.get_ref());
-        let opened = Packets::open(lines, by, *feed.hops.get_ref(), mtu, session, tape.next());
-        Some(opened.map_err(|error| no_way(config, &error))?)
+        let opened = way(config, frames).and_then(|way| {
+            Packets::open(way, mtu, session, tape.next()).map_err(|error| no_way(config, &error))
+        });
+        Some(opened?)
     };
     let server = match request {
         None => None,
@@ -159,6 +164,54 @@ pub(super) fn parts(
     let counters = shown.counters.clone();
     let setup = FeedSetup { follower, book: replica, tape, packets, events, counters };
     Ok(Parts { agent: FeedAgent::new(setup), bed, server })
+}
+
+/// The way onto a device: who sends frames there, and what stands in them.
+pub(super) struct Frames {
+    pub ring: Producer<Whole>,
+    pub device: Device,
+}
+
+/// Whether the feed's packets are frames of the transport's: those to multicast groups are.
+pub(super) fn leaves_by_frames(config: &Config, device: Option<Device>) -> bool {
+    let multicast = |feed: &config::Feed| {
+        let lines = feed.lines.get_ref();
+        !lines.is_empty() && lines.iter().all(|line| line.is_ipv4() && line.ip().is_multicast())
+    };
+    device.is_some() && config.feed.as_ref().is_some_and(multicast)
+}
+
+/// Where packets leave: by the transport's own frames, or by a socket.
+fn way(config: &Config, frames: Option<Frames>) -> Result<Way, SegmentError> {
+    let feed = config.feed.as_ref().expect("it has lines");
+    let (lines, hops) = (feed.lines.get_ref(), *feed.hops.get_ref());
+    let by = feed.interface.as_ref().map(|interface| *interface.get_ref());
+    let Some(Frames { ring, device }) = frames else {
+        if *config.gateway.transport.get_ref() == TransportKind::Dpdk {
+            tracing::info!("the feed's lines are not multicast over IPv4: the kernel sends them");
+        }
+        let opened = Datagrams::open(lines, by, hops).map(Way::Kernel);
+        return opened.map_err(|error| no_way(config, &error));
+    };
+    let setting = |what: String| SegmentError::Setting(format!("[feed] {what}"));
+    let mtu = *feed.mtu.get_ref();
+    let most = device.mtu.min(WHOLE_BYTES - ETHERNET_BYTES);
+    if mtu > most {
+        return Err(setting(format!("mtu = {mtu}, and the device carries {most}")));
+    }
+    let trading = config.ports.iter().find(|port| !port.is_for_listeners());
+    let own = trading.map(|port| port.listen.get_ref().ip());
+    let Some(IpAddr::V4(own)) = by.or(own) else {
+        return Err(setting("interface has to be the device's address of IPv4".to_owned()));
+    };
+    let group = |line: &SocketAddr| match line {
+        SocketAddr::V4(line) => {
+            let from = SocketAddrV4::new(own, line.port());
+            Some(Group::new(device.mac, from, *line, hops as u8))
+        }
+        SocketAddr::V6(_) => None,
+    };
+    Ok(Way::Frames { ring, lines: lines.iter().filter_map(group).collect() })
 }
 
 /// What a line that leads nowhere needs.

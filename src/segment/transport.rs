@@ -13,6 +13,7 @@ use crate::gateway::{Back, Front, PARCELS, Parcel, RelayEnds};
 use crate::net::af_xdp::{self, AfXdp, AfXdpSetup, Mode, ModeWanted};
 #[cfg(feature = "dpdk")]
 use crate::net::dpdk::{self, Dpdk};
+use crate::net::frames::FrameDriver as _;
 use crate::net::frames::faults::{Faults, FaultyDriver};
 use crate::net::kernel::KernelTransport;
 use crate::net::tcp::{TcpSetup, TcpTransport};
@@ -47,6 +48,15 @@ pub(super) enum Wire {
     FaultyDpdk(TcpTransport<FaultyDriver<Dpdk>>),
 }
 
+/// What is behind an interface whose frames are sent by a transport.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Device {
+    /// Its hardware address.
+    pub mac: [u8; 6],
+    /// Bytes of the longest IP packet.
+    pub mtu: usize,
+}
+
 /// Transports that listen.
 pub(super) struct Opened {
     /// One for each gateway.
@@ -57,6 +67,8 @@ pub(super) struct Opened {
     pub name: String,
     /// What the device counts itself.
     pub statistics: DeviceStatistics,
+    /// Where frames go, if that is what is sent.
+    pub device: Option<Device>,
 }
 
 /// Statistics of a device's own: their names, and how to have counters follow them.
@@ -164,7 +176,7 @@ fn open_kernel(config: &Config) -> Result<Opened, SegmentError> {
     let addresses = transport.addresses().map_err(system("read the ports".to_owned()))?;
     let transports = vec![AnyTransport::Plain(Wire::Kernel(transport))];
     let (name, statistics) = ("kernel".to_owned(), DeviceStatistics::default());
-    Ok(Opened { transports, addresses, name, statistics })
+    Ok(Opened { transports, addresses, name, statistics, device: None })
 }
 
 fn open_af_xdp(config: &Config) -> Result<Opened, SegmentError> {
@@ -195,10 +207,13 @@ fn open_af_xdp(config: &Config) -> Result<Opened, SegmentError> {
             Wire::FaultyAfXdp(TcpTransport::new(driver, &tcp))
         }
     };
+    let mtu = opened.drivers.first().map_or(0, |driver| driver.capabilities().mtu);
+    let device = Device { mac: opened.mac, mtu };
     let name = format!("af_xdp {} {}", setup.interface, opened.mode);
     let addresses = opened.listen;
     let transports = opened.drivers.into_iter().map(transport).map(AnyTransport::Plain).collect();
-    Ok(Opened { transports, addresses, name, statistics: DeviceStatistics::default() })
+    let statistics = DeviceStatistics::default();
+    Ok(Opened { transports, addresses, name, statistics, device: Some(device) })
 }
 
 /// Ports from here on are taken where 0 is asked for: nobody else listens on this device.
@@ -252,10 +267,12 @@ fn open_dpdk(config: &Config) -> Result<Opened, SegmentError> {
             });
         })),
     };
+    let device = opened.drivers.first().map(|driver| driver.capabilities());
+    let device = device.and_then(|has| Some(Device { mac: has.answers_as?, mtu: has.mtu }));
     let name = format!("dpdk {} {}", setup.device, opened.name);
     let addresses = listen;
     let transports = opened.drivers.into_iter().map(transport).map(AnyTransport::Plain).collect();
-    Ok(Opened { transports, addresses, name, statistics })
+    Ok(Opened { transports, addresses, name, statistics, device })
 }
 
 macro_rules! each_wire {
@@ -297,6 +314,10 @@ macro_rules! forward {
         #[inline]
         fn flush(&mut self, now_ns: u64) {
             $each!(self, inner => inner.flush(now_ns));
+        }
+
+        fn frame(&mut self, frame: &[u8]) -> bool {
+            $each!(self, inner => inner.frame(frame))
         }
 
         fn close(&mut self, conn: ConnId) {

@@ -5,6 +5,7 @@
 mod common;
 
 mod faults;
+mod feed;
 mod ipv6;
 mod link;
 mod privileges;

@@ -278,6 +278,10 @@ impl<T: Transport> Transport for Front<T> {
         self.inner.closing() + self.closing
     }
 
+    fn frame(&mut self, frame: &[u8]) -> bool {
+        self.inner.frame(frame)
+    }
+
     fn look(&mut self, conn: ConnId) -> Option<Look> {
         self.inner.look(conn)
     }

@@ -12,6 +12,8 @@ pub(super) struct Interface {
     pub index: u32,
     /// Bytes of the longest IP packet.
     pub mtu: usize,
+    /// Its hardware address.
+    pub mac: [u8; 6],
     /// Receive queues.
     pub queues: u32,
     /// But for those of the link alone (RFC 4291, 2.5.6), which name nobody without the interface.
@@ -42,6 +44,7 @@ struct Channels {
 
 const ETHTOOL_GCHANNELS: u32 = 0x3c;
 const SIOCGIFMTU: libc::c_ulong = 0x8921;
+const SIOCGIFHWADDR: libc::c_ulong = 0x8927;
 const SIOCETHTOOL: libc::c_ulong = 0x8946;
 
 impl Interface {
@@ -58,6 +61,9 @@ impl Interface {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         ask(&socket, SIOCGIFMTU, &mut request)?;
         let mtu = request.value[0] & 0xffff_ffff;
+        ask(&socket, SIOCGIFHWADDR, &mut request)?;
+        // A `sockaddr`: two bytes of family, then the address.
+        let [_, _, mac @ ..] = request.value[0].to_ne_bytes();
         let mut channels = Channels { command: ETHTOOL_GCHANNELS, ..Channels::default() };
         request.value[0] = std::ptr::from_mut(&mut channels) as usize;
         // A driver that knows no channels has one.
@@ -65,7 +71,8 @@ impl Interface {
         let queues = if asked.is_ok() { channels.combined + channels.receive } else { 1 };
         let addresses = all()?.into_iter().filter(|(of, _)| of == name).filter_map(|(_, a)| a);
         let addresses = addresses.filter(|address| !is_of_the_link(address));
-        Ok(Some(Interface { index, mtu, queues: queues.max(1), addresses: addresses.collect() }))
+        let (queues, addresses) = (queues.max(1), addresses.collect());
+        Ok(Some(Interface { index, mtu, mac, queues, addresses }))
     }
 
     /// The names of all interfaces.

@@ -105,6 +105,8 @@ pub(super) struct Steering {
 pub struct Opened {
     /// One for each queue asked for.
     pub drivers: Vec<AfXdp>,
+    /// Hardware address of the interface.
+    pub mac: [u8; 6],
     /// How frames travel.
     pub mode: Mode,
     /// What is steered here, with the ports that were chosen where 0 was asked for.
@@ -156,7 +158,10 @@ pub fn open(
             bind_all(setup, &interface, &sockets, *mode, &mut memory, &steering)
         });
         match attempt {
-            Ok(drivers) => return Ok(Opened { drivers, mode: *mode, listen }),
+            Ok(drivers) => {
+                let mac = interface.mac;
+                return Ok(Opened { drivers, mac, mode: *mode, listen });
+            }
             // Another mode may be had where this one is not.
             Err(Attempt::NotThisMode(error)) => refused = Some(error),
             Err(Attempt::Failed(error)) => return Err(error),

@@ -57,6 +57,28 @@ pub trait FrameDriver {
     fn statistics(&mut self) -> [u64; STATISTICS.len()];
 }
 
+/// Bytes of the longest [`Whole`] frame.
+pub const WHOLE_BYTES: usize = 2_046;
+
+/// A frame that somebody else wrote, on its way to the driver.
+#[derive(Clone, Copy)]
+pub struct Whole {
+    /// Bytes used.
+    pub length: u16,
+    /// The frame.
+    pub bytes: [u8; WHOLE_BYTES],
+}
+
+impl Whole {
+    /// What rings are filled with.
+    pub const EMPTY: Whole = Whole { length: 0, bytes: [0; WHOLE_BYTES] };
+
+    /// The frame.
+    pub fn frame(&self) -> &[u8] {
+        &self.bytes[..self.length.into()]
+    }
+}
+
 /// What drivers count, beside what the stack above them counts.
 pub const STATISTICS: [&str; 8] = [
     "frames_in",

@@ -10,6 +10,7 @@ pub mod host;
 pub mod icmp;
 mod options;
 mod parse;
+pub mod udp;
 pub mod write;
 
 pub use checksum::{carried_sum, complete_tcp, ip_header_sum, sum};

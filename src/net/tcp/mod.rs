@@ -121,6 +121,14 @@ impl<D: FrameDriver> Transport for TcpTransport<D> {
         self.driver.flush(now_ns);
     }
 
+    fn frame(&mut self, frame: &[u8]) -> bool {
+        let room = self.driver.room() > 0;
+        if room {
+            self.driver.transmit(frame.len(), |place| place.copy_from_slice(frame));
+        }
+        room
+    }
+
     fn close(&mut self, id: ConnId) {
         self.stack.close(id);
     }
