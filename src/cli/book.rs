@@ -82,7 +82,7 @@ pub struct Arguments {
 
 /// Where messages come from.
 enum Source {
-    Ring { ring: Attached<Subscriber<Told>>, next: Option<u64>, session: u16 },
+    Ring { ring: Box<Attached<Subscriber<Told>>>, next: Option<u64>, session: u16 },
     Lines(Box<Reader>),
 }
 
@@ -149,7 +149,7 @@ fn open(arguments: &Arguments) -> Result<Source, Box<dyn std::error::Error>> {
     }
     if let Some(name) = ring {
         let ring = subscribe::<Told>(&Place::new(&dir, &name)?, From::Oldest)?;
-        return Ok(Source::Ring { ring, next: None, session: 0 });
+        return Ok(Source::Ring { ring: Box::new(ring), next: None, session: 0 });
     }
     let first = if request.is_some() || arguments.glimpse.is_some() { 1 } else { 0 };
     let reader = Reader::open(&lines, interface, request, first);

@@ -451,7 +451,7 @@ pub(super) fn assemble(
     let own = (clock.clone(), strategy);
     let agents = start_agents(config, own, gateways, risk, book, &durable, &counters);
     let core = config.gateway.cores.get_ref().get(count).copied();
-    let feed = feed.map(|feed| feed.start(&clock, core, strategy));
+    let feed = feed.map(|feed| feed.start(&clock, core, feed_strategy(config.gateway.idle, count)));
     let gallery = gallery.zip(stage).zip(gallery_bed).map(|((gateway, stage), bed)| {
         let gateway = GatewayDuty::new(gateway, clock.clone(), durable.clone());
         let duty = GalleryDuty::new(gateway, stage);
@@ -538,6 +538,16 @@ fn start_agents(
         gateways: gateways.into_iter().zip(beds).enumerate().map(start).collect(),
         risk: Worker::start("mr-risk", core(count), strategy, risk_bed, risk),
         book: Worker::start("mr-book", core(count + 1), strategy, book_bed, book),
+    }
+}
+
+/// The feed spins where there is a core for it beside the agents' and the journal's, and nowhere else: what it
+/// takes from those who trade is more than it gains.
+fn feed_strategy(idle: Idle, agents: usize) -> IdleStrategy {
+    let spare = allowed_cores().len() > agents + 2;
+    match idle_strategy(idle, agents) {
+        IdleStrategy::Spin | IdleStrategy::SpinThenPark if !spare => IdleStrategy::Park,
+        strategy => strategy,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Order to Accepted against the whole gateway.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use super::place::{Place, connect, on_core, read, run_segment};
@@ -9,8 +9,11 @@ use super::plan::{Figures, Measured, Plan, histogram};
 use crate::client::NewOrder;
 use crate::client::playground::Carrier;
 use crate::config::BUILT_IN;
+use crate::net::kernel::listen_to;
 use crate::order::Price;
 use crate::segment::Segment;
+use crate::wire::itch::AddOrder;
+use crate::wire::moldudp64::Packet;
 use crate::wire::soupbin::{self, kind};
 
 /// Long enough for an answer to leave alone.
@@ -33,15 +36,66 @@ pub(super) fn bench_text(plan: &Plan) -> String {
 
 /// Orders that rest far apart and are never cancelled: each is entered and accepted.
 pub(super) fn measure(plan: &Plan, place: &Place<'_>, carrier: &Carrier) -> Measured {
-    run_segment(&bench_text(plan), place, carrier, |segment| trade(plan, segment))
+    run_segment(&bench_text(plan), place, carrier, |segment| trade(plan, segment, None))
 }
 
-fn trade(plan: &Plan, segment: &Segment) -> Measured {
+/// What a client with a feed waits for, and how.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum WaitsFor {
+    /// The order's answer, spinning.
+    Answer,
+    /// The order's answer, asleep: the core is the feed's meanwhile.
+    AnswerAsleep,
+    /// The order's Add Order on the first line, asleep.
+    ItchAsleep,
+}
+
+/// The same with a feed: two multicast lines on loopback, and a ring.
+pub(super) fn measure_with_feed(plan: &Plan, waits_for: WaitsFor) -> Measured {
+    let id = std::process::id();
+    let [_, _, a, b] = id.to_be_bytes();
+    let line: SocketAddr = (Ipv4Addr::new(239, 192, a, b), 26_400).into();
+    let other: SocketAddr = (Ipv4Addr::new(239, 193, a, b), 26_400).into();
+    let feed = format!(
+        "[feed]\nlines = [\"{line}\", \"{other}\"]\ninterface = \"127.0.0.1\"\n\
+         ring = \"millrace-bench-{id}\"\nring_dir = \"{}\"\n",
+        std::env::temp_dir().display()
+    );
+    let text = format!("{}\n{feed}", bench_text(plan));
+    let loopback = Some(Ipv4Addr::LOCALHOST.into());
+    let figures = run_segment(&text, &Place::Loopback, &Carrier::Kernel, |segment| {
+        let line = listen_to(line, loopback)?;
+        trade(plan, segment, Some((&line, waits_for)))
+    });
+    for name in [format!("millrace-bench-{id}"), format!("millrace-bench-{id}-events")] {
+        let _ = std::fs::remove_file(std::env::temp_dir().join(format!("{name}.ring")));
+    }
+    figures
+}
+
+/// Waits for the packet that tells of the next order.
+fn hear(line: &UdpSocket) -> std::io::Result<()> {
+    let mut bytes = [0; 2_048];
+    loop {
+        let length = line.recv(&mut bytes)?;
+        let packet = Packet::parse(&bytes[..length]);
+        let mut messages = packet.iter().flat_map(Packet::numbered);
+        if messages.any(|(_, message)| message.first() == Some(&AddOrder::KIND)) {
+            return Ok(());
+        }
+    }
+}
+
+fn trade(plan: &Plan, segment: &Segment, feed: Option<(&UdpSocket, WaitsFor)>) -> Measured {
     let to = segment.addresses()[0];
     let idle: Vec<TcpStream> = (0..plan.idle).map(|_| connect(to)).collect::<Result<_, _>>()?;
     let stream = connect(to)?;
     (&stream).write_all(&soupbin::login_packet("TRADE1", "secret", "", 0))?;
     read(&stream, &mut [0; LOGIN_ACCEPTED_BYTES])?;
+    let asleep = feed.is_some_and(|(_, waits_for)| waits_for != WaitsFor::Answer);
+    stream.set_nonblocking(!asleep)?;
+    let line = feed.filter(|(_, waits_for)| *waits_for == WaitsFor::ItchAsleep);
+    let line = line.map(|(line, _)| line);
     let calls = || {
         let get = |name| segment.counters().get(name).get();
         get("net.transmit_calls") + get("net.receive_calls")
@@ -62,6 +116,11 @@ fn trade(plan: &Plan, segment: &Segment) -> Measured {
                 started = Instant::now();
                 (&stream).write_all(packet).map_err(|e| e.to_string())?;
             }
+            let mut heard = None;
+            if let Some(line) = line {
+                hear(line).map_err(|e| e.to_string())?;
+                heard = Some(started.elapsed());
+            }
             for _ in packets {
                 read_answer(&stream, &mut answer).map_err(|e| e.to_string())?;
                 n += 1;
@@ -70,7 +129,8 @@ fn trade(plan: &Plan, segment: &Segment) -> Measured {
                 }
             }
             if n > plan.warm_up() * plan.together {
-                times_ns.saturating_record(started.elapsed().as_nanos() as u64);
+                let took = heard.unwrap_or_else(|| started.elapsed());
+                times_ns.saturating_record(took.as_nanos() as u64);
             }
         }
         Ok(times_ns)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::super::Outcome;
+use super::orders::WaitsFor;
 use super::picture::{Curve, percentiles};
 use super::place::Place;
 use super::plan::{Measured, Plan, histogram};
@@ -35,6 +36,9 @@ pub struct Arguments {
     /// Connections that are open and idle beside the one that trades.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     idle: u32,
+    /// Kernel sockets on loopback with a feed too: two multicast lines and a ring.
+    #[arg(long)]
+    feed: bool,
     /// Draw the percentiles of what was measured, kernel sockets and frames, into this SVG.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -99,6 +103,9 @@ fn measure(arguments: &Arguments, cores: [usize; 2]) -> Outcome {
         let place = Place::Loopback;
         table("loopback", kernel_rows(&place), arguments, &plan, &mut curves)?;
     }
+    if arguments.feed {
+        feed_table(arguments, &plan, &mut curves)?;
+    }
     if wanted(Which::Fix) {
         let place = Place::Loopback;
         table("FIX 4.4, loopback", fix_rows(&place), arguments, &plan, &mut curves)?;
@@ -126,6 +133,29 @@ fn kernel_rows<'a>(place: &'a Place<'a>) -> Vec<Row<'a>> {
             orders::measure(plan, place, &Carrier::Kernel)
         }),
     ]
+}
+
+/// What a feed costs those who trade, and how long it takes until all have heard.
+fn feed_table(arguments: &Arguments, plan: &Plan, curves: &mut Vec<Curve>) -> Outcome {
+    let place = Place::Loopback;
+    let mut rows = kernel_rows(&place);
+    rows.push(Row::new("order to Accepted, feed on", Some((0, 1.25)), |plan| {
+        orders::measure_with_feed(plan, WaitsFor::Answer)
+    }));
+    // Two cores that spin leave none for the feed: here the client sleeps while it waits.
+    rows.push(Row::new("order to Accepted, asleep", None, |plan| {
+        orders::measure_with_feed(plan, WaitsFor::AnswerAsleep)
+    }));
+    rows.push(Row::new("order to ITCH, asleep", None, |plan| {
+        orders::measure_with_feed(plan, WaitsFor::ItchAsleep)
+    }));
+    let medians = table("loopback, with a feed", rows, arguments, plan, curves)?;
+    println!(
+        "  Accepted with the feed: {:.3} of without (mark 1.03); ITCH: {:.2} of Accepted (mark 1.50)",
+        medians[2] / medians[1],
+        medians[4] / medians[3]
+    );
+    Ok(())
 }
 
 fn fix_rows<'a>(place: &'a Place<'a>) -> Vec<Row<'a>> {
