@@ -33,6 +33,11 @@ fn bytes_of_a_soupbin_session() {
 }
 
 #[test]
+fn datagrams_of_market_data() {
+    replay("feed", targets::feed::run);
+}
+
+#[test]
 fn bytes_of_fix_messages() {
     replay("fix_messages", targets::fix_messages::run);
 }

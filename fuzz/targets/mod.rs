@@ -2,6 +2,7 @@
 //! runs them over the inputs kept in fuzz/corpus.
 #![allow(dead_code, reason = "each fuzzer uses one of them")]
 
+pub mod feed;
 pub mod fix_messages;
 pub mod fix_session;
 pub mod frame;

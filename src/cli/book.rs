@@ -188,7 +188,7 @@ impl Source {
     fn poll(&mut self, market: &mut Market) -> Result<usize, Box<dyn std::error::Error>> {
         match self {
             Source::Lines(reader) => {
-                let partial = reader.is_partial();
+                let (partial, before) = (reader.is_partial(), reader.arbiter.next());
                 let mut failed = None;
                 let packets = reader.poll(|_, message| {
                     // Who came late and had nobody to ask knows only the orders that came since.
@@ -198,7 +198,9 @@ impl Source {
                         failed = Some(astray);
                     }
                 })?;
-                failed.map_or(Ok(packets), |astray| Err(astray.into()))
+                // A heartbeat is no news.
+                let news = (reader.arbiter.next() != before) as usize * packets;
+                failed.map_or(Ok(news), |astray| Err(astray.into()))
             }
             Source::Ring { ring, next, session } => {
                 let mut failed: Option<Box<dyn std::error::Error>> = None;

@@ -7,4 +7,5 @@ mod listeners;
 mod peers;
 mod processes;
 mod recovery;
+mod requests;
 mod venue;

@@ -6,6 +6,7 @@ mod fix;
 mod measure;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::net::UdpSocket;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::transport::{self, on_server};
@@ -70,6 +71,51 @@ fix_comp_id = "CLIENT1"
     text.replacen("[[symbol]]\n", more, 1)
 }
 
+/// The feed, its ring and a drop copy allocate nothing either.
+fn with_a_feed() {
+    let scratch = Scratch::new();
+    let line = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let feed = format!(
+        r#"
+[[port]]
+protocol = "dropcopy"
+listen = "127.0.0.1:0"
+[[user]]
+name = "WATCH"
+password = "secret"
+firm = "CMP"
+drop_copy_of = ["AAA"]
+[feed]
+lines = ["{}"]
+ring = "feed"
+ring_dir = "{}"
+keep = 1024
+"#,
+        line.local_addr().unwrap(),
+        scratch.0.display()
+    );
+    let text = config_text("ack = \"sequenced\"", "") + &feed;
+    let config = config(&scratch.0, &text);
+    let segment = Segment::start(&config).unwrap();
+    let mut session = PingPong::resting(segment.addresses()[0], "ALICE", 3_000);
+    session.run(1_000);
+    let told = || segment.counters().get("feed.messages").get();
+    let wait = |messages| {
+        let deadline = std::time::Instant::now() + common::PATIENCE;
+        while told() < messages {
+            assert!(std::time::Instant::now() < deadline, "{} of {messages} are told", told());
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    };
+    wait(1_000);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    session.run(2_000);
+    wait(3_000);
+    let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    assert_eq!(allocated, 0, "allocations for 2000 orders that the market is told of");
+    segment.stop();
+}
+
 /// Every thread of the process counts, journal and helpers too; both topologies, both kinds of
 /// acknowledgement; on other transports with `MILLRACE_TEST_TRANSPORT`. One test, because nothing else may run beside it.
 #[test]
@@ -97,6 +143,10 @@ fn an_order_allocates_nothing_and_makes_two_system_calls() {
         let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
         assert_eq!(allocated, 0, "{topology}, {ack}: allocations for 2000 FIX orders");
         segment.stop();
+    }
+
+    if transport::is_kernel() {
+        with_a_feed();
     }
 
     let scratch = Scratch::new();

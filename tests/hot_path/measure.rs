@@ -11,13 +11,17 @@ use millrace::order::Price;
 use millrace::wire::soupbin::{login_packet, packet};
 
 /// Bytes of a Sequenced Data packet with an Accepted, and with the Canceled that follows.
-const ANSWER_BYTES: usize = 3 + 64 + 3 + 20;
+const ANSWER_BYTES: usize = ACCEPTED_BYTES + 3 + 20;
+/// Of the Accepted alone.
+const ACCEPTED_BYTES: usize = 3 + 64;
 
 /// A session that neither allocates nor waits in anything but its socket.
 pub struct PingPong {
     stream: TcpStream,
     orders: Vec<Vec<u8>>,
     at: usize,
+    /// They rest, and are told to the market.
+    rests: bool,
 }
 
 impl PingPong {
@@ -31,7 +35,15 @@ impl PingPong {
         assert_eq!(accepted[2], b'A');
         let order = |n| NewOrder::new(n, b'B', 10, "AAPL", Price(1_000_000)).ioc();
         let orders = (1..=count).map(|n| packet(b'U', &order(n).encode())).collect();
-        PingPong { stream, orders, at: 0 }
+        PingPong { stream, orders, at: 0, rests: false }
+    }
+
+    /// The same with orders that rest.
+    #[allow(dead_code, reason = "the test's, not the bench's")]
+    pub fn resting(to: SocketAddr, user: &str, count: u32) -> PingPong {
+        let order = |n| NewOrder::new(n, b'B', 10, "AAPL", Price(1_000_000));
+        let orders = (1..=count).map(|n| packet(b'U', &order(n).encode())).collect();
+        PingPong { orders, rests: true, ..PingPong::new(to, user, 0) }
     }
 
     /// Enters `count` orders, each after the answer to the one before.
@@ -39,6 +51,11 @@ impl PingPong {
         let mut answer = [0; ANSWER_BYTES];
         for order in &self.orders[self.at..self.at + count] {
             self.stream.write_all(order).unwrap();
+            if self.rests {
+                self.stream.read_exact(&mut answer[..ACCEPTED_BYTES]).unwrap();
+                assert_eq!(answer[3], b'A');
+                continue;
+            }
             self.stream.read_exact(&mut answer).unwrap();
             assert_eq!((answer[3], answer[70]), (b'A', b'C'));
         }
