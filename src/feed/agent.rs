@@ -28,7 +28,12 @@ pub const COUNTERS: &[&str] = &[
     "feed.requests_early",
     "feed.requests_past",
     "feed.requests_dropped",
+    "feed.ahead_of_disk",
 ];
+
+/// The counter that is 1 while messages are told before their commands are on disk, and 0 once a clean end
+/// left nothing behind: what a gateway that died has there says whether its feed can go on.
+pub const AHEAD_OF_DISK: &str = "feed.ahead_of_disk";
 
 /// The book's own events, for readers on this host.
 pub type Events = Attached<Publisher<Event>>;
@@ -65,6 +70,7 @@ pub struct FeedAgent {
     packets: Option<Packets>,
     reports: RingReports<EventRing>,
     counters: [Counter; 4],
+    ahead: Counter,
     shown_ns: UnixNanos,
     failure: Option<String>,
 }
@@ -92,6 +98,8 @@ impl FeedAgent {
         let FeedSetup { follower, book, tape, packets, events, .. } = setup;
         let counters = [counter(0), counter(1), counter(2), counter(3)];
         counters[0].set(tape.next() - 1);
+        let ahead = setup.counters.get(AHEAD_OF_DISK);
+        ahead.set(u64::from(!follower.holds_until_durable()));
         FeedAgent {
             follower,
             book,
@@ -99,6 +107,7 @@ impl FeedAgent {
             packets,
             reports: RingReports::new(EventRing { ring: events, event: Event::EMPTY }),
             counters,
+            ahead,
             shown_ns: 0,
             failure: None,
         }
@@ -177,6 +186,7 @@ impl FeedAgent {
         if let Some(packets) = &mut self.packets {
             packets.end(self.tape.next());
         }
+        self.ahead.set(0);
         self.show(self.shown_ns);
     }
 }

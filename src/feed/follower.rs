@@ -34,6 +34,11 @@ impl Follower {
         Follower { heard, chaser, durable, hold_until_durable, last, behind, from_journal }
     }
 
+    /// Whether nothing is handed out that is not on disk.
+    pub fn holds_until_durable(&self) -> bool {
+        self.hold_until_durable
+    }
+
     /// The command handed out last.
     pub fn last(&self) -> SeqNum {
         self.last

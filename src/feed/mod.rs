@@ -18,7 +18,7 @@ mod teller;
 #[cfg(test)]
 mod tests;
 
-pub use agent::{COUNTERS, Events, FeedAgent, FeedSetup};
+pub use agent::{AHEAD_OF_DISK, COUNTERS, Events, FeedAgent, FeedSetup};
 pub use follower::Follower;
 pub use history::History;
 pub use packets::{Counts, MTU_MIN, Packets, UDP_BYTES, Way};

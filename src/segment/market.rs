@@ -60,12 +60,16 @@ pub(super) fn book_capacity(config: &Config) -> crate::book::Capacity {
 }
 
 /// The feed at its beginning, for recovery to tell it everything; nothing if there is none.
-pub(super) fn tape(config: &Config, journal: [u8; 10]) -> Result<Option<Tape>, SegmentError> {
+///
+/// Where the gateway before `was_ahead` of its disk when it died, it told what the journal may not have: the
+/// feed then begins a new session.
+pub(super) fn tape(
+    config: &Config,
+    journal: [u8; 10],
+    was_ahead: bool,
+) -> Result<Option<Tape>, SegmentError> {
     let Some(feed) = &config.feed else { return Ok(None) };
-    let session = match feed.session.get_ref().as_bytes() {
-        b"" => journal,
-        named => pad(named),
-    };
+    let session = session(config, journal, was_ahead)?;
     let keep = *feed.keep.get_ref();
     let ring = match place(config, "")? {
         None => {
@@ -75,6 +79,41 @@ pub(super) fn tape(config: &Config, journal: [u8; 10]) -> Result<Option<Tape>, S
         Some(place) => Ring::Shared(publish(&place, &terms(config, keep)?).map_err(shared)?),
     };
     Ok(Some(Tape::new(ring, session)))
+}
+
+/// Name of the feed's session: the configuration's, or the journal's, or the one that came after it.
+fn session(config: &Config, journal: [u8; 10], was_ahead: bool) -> Result<[u8; 10], SegmentError> {
+    let named = config.feed.as_ref().map_or("", |feed| feed.session.get_ref());
+    if !named.is_empty() {
+        if was_ahead {
+            tracing::warn!(
+                session = named,
+                "the gateway died with ack = \"sequenced\": messages that were told may be numbered anew; \
+                 give the feed another session"
+            );
+        }
+        return Ok(pad(named.as_bytes()));
+    }
+    let path = config.gateway.data_dir.join("feed-session");
+    let kept = std::fs::read(&path).ok().and_then(|name| name.try_into().ok());
+    let mut name: [u8; 10] = kept.unwrap_or(journal);
+    if was_ahead {
+        // The next two letters: MR, MS, ... MZ, NA.
+        name[1] = if name[1] < b'Z' { name[1] + 1 } else { b'A' };
+        name[0] += u8::from(name[1] == b'A');
+        std::fs::write(&path, name).map_err(system(format!("write {}", path.display())))?;
+        tracing::warn!(
+            session = %String::from_utf8_lossy(&name),
+            "the gateway died with ack = \"sequenced\": the feed begins a new session"
+        );
+    }
+    Ok(name)
+}
+
+/// Whether the gateway that wrote the counters at `path` died ahead of its disk.
+pub(super) fn was_ahead(path: &Path) -> bool {
+    let counters = crate::runtime::counters::read_file(path).unwrap_or_default();
+    counters.iter().any(|(name, value)| name == feed::AHEAD_OF_DISK && *value > 0)
 }
 
 fn shared(error: RegionError) -> SegmentError {

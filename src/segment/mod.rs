@@ -161,6 +161,7 @@ impl Segment {
         close_doors(config, &dir, alone)?;
         let lock = DirectoryLock::take(&config.gateway.data_dir)?;
         let path = config.gateway.data_dir.join("counters");
+        let was_ahead = market::was_ahead(&path);
         let has_gallery = market.gallery.is_some();
         let has_feed = config.feed.is_some();
         let mut names = counters::names(opened.transports.len(), has_gallery, has_feed);
@@ -177,7 +178,7 @@ impl Segment {
             follow(opened.statistics.names.iter().map(|name| counters.get(name)).collect());
         }
 
-        let mut recovered = recovery::recover_for(&dir, config, &Clock::new())?;
+        let mut recovered = recovery::recover_for(&dir, config, &Clock::new(), was_ahead)?;
         if recovered.tail.is_some_and(|tail| tail.torn) {
             let tail = recovered.tail.expect("checked above");
             tracing::warn!(

@@ -222,10 +222,11 @@ pub(super) fn recover_for(
     dir: &Path,
     config: &Config,
     clock: &Clock,
+    was_ahead: bool,
 ) -> Result<Recovered, SegmentError> {
     let header = journal::header(dir)?.map(|header| (header.session, header.begun_ns.get()));
     let header = header.unwrap_or_else(|| new_journal(clock.now_ns()));
-    let tape = market::tape(config, header.0)?;
+    let tape = market::tape(config, header.0, was_ahead)?;
     replay(dir, config, tape, Some(header))
 }
 

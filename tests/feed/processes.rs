@@ -103,6 +103,31 @@ fn a_feed_goes_on_exactly_where_it_was_however_often_its_gateway_is_killed() {
     assert_is_the_journals(&late.market, &scratch);
 }
 
+/// What was told may not be on disk: those who listen are told to begin anew.
+#[test]
+fn a_feed_ahead_of_the_disk_begins_a_new_session_once_its_gateway_was_killed() {
+    let (scratch, line, request) = (Scratch::new(), group(), free_port());
+    let text = text("", "ack = \"sequenced\"", &[line], request);
+    let mut sessions = vec![];
+    for round in 0..3u64 {
+        let mut reader = Reader::of(line, request, Spoilt::default(), 1);
+        let mut gateway = Process::start(&scratch.0, &text);
+        trade(gateway.address, 200 + round, 400).unwrap();
+        let last = gateway.told();
+        reader.read_until(last);
+        sessions.push(reader.arbiter.session().unwrap());
+        if round == 2 {
+            drop(gateway);
+            assert_is_the_journals(&reader.market, &scratch);
+            break;
+        }
+        gateway.child.kill().unwrap();
+        gateway.child.wait().unwrap();
+    }
+    assert_eq!(sessions[0][2..], sessions[2][2..]);
+    assert!(sessions[0] != sessions[1] && sessions[1] != sessions[2], "{sessions:?}");
+}
+
 /// Stops one thread, as a debugger does, until it is dropped.
 struct Stopped(i32);
 
