@@ -130,8 +130,9 @@ impl<T: Transport> GalleryDuty<T> {
 }
 
 impl<T: Transport + Send + 'static> Duty for GalleryDuty<T> {
+    /// Where it shares a core with those who trade, it is the one that waits.
     fn begin(&mut self) {
-        promptness::ask_for_short_waits();
+        promptness::give_way();
     }
 
     fn poll(&mut self) -> usize {

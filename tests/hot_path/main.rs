@@ -97,8 +97,8 @@ keep = 1024
     let text = config_text("ack = \"sequenced\"", "") + &feed;
     let config = config(&scratch.0, &text);
     let segment = Segment::start(&config).unwrap();
-    let mut session = PingPong::resting(segment.addresses()[0], "ALICE", 3_000);
-    session.run(1_000);
+    let mut session = PingPong::resting(segment.addresses()[0], "ALICE", 900);
+    session.run(300);
     let told = || segment.counters().get("feed.messages").get();
     let wait = |messages| {
         let deadline = std::time::Instant::now() + common::PATIENCE;
@@ -107,12 +107,12 @@ keep = 1024
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
     };
-    wait(1_000);
+    wait(300);
     let before = ALLOCATIONS.load(Ordering::Relaxed);
-    session.run(2_000);
-    wait(3_000);
+    session.run(600);
+    wait(900);
     let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
-    assert_eq!(allocated, 0, "allocations for 2000 orders that the market is told of");
+    assert_eq!(allocated, 0, "allocations for 600 orders that the market is told of");
     segment.stop();
 }
 
