@@ -73,6 +73,49 @@ fn errors_name_the_line_and_the_remedy() {
     }
 }
 
+/// The configuration with more at its end, whose first line has the number that is returned.
+fn with_more(more: &str) -> (Result<Config, String>, usize) {
+    let text = format!("{GOOD}\n{more}");
+    let first = text.lines().count() + 1 - more.lines().count();
+    (Config::parse(&text, "x.toml").map_err(|error| error.to_string()), first)
+}
+
+#[test]
+fn a_feed_and_those_who_listen_are_checked_line_by_line() {
+    let watcher = "[[user]]\nname = \"W\"\npassword = \"secret\"\nfirm = \"CMP\"\n";
+    let port = "[[port]]\nprotocol = \"dropcopy\"\nlisten = \"127.0.0.1:0\"\n";
+    let good = format!("{port}{watcher}drop_copy_of = [\"FRM1\"]\n[feed]\n");
+    let (config, _) = with_more(&good);
+    assert_eq!(config.unwrap().feed.unwrap().mtu.get_ref(), &1_500);
+    let mixed = "[feed]\nlines = [\"239.1.1.1:1\", \"[ff02::1]:1\"]";
+    for (more, line, says) in [
+        ("[feed]\nmtu = 113".to_owned(), 1, "mtu = 113 must be 114 to 9216"),
+        (mixed.to_owned(), 1, "of one family"),
+        ("[feed]\nlines = [\"239.1.1.1:0\"]".to_owned(), 1, "an address and a port"),
+        ("[feed]\nlines = [\"239.1.1.1:1\"]\ninterface = \"::1\"".to_owned(), 2, "same family"),
+        ("[feed]\nkeep = 1000".to_owned(), 1, "keep is a power of two"),
+        ("[feed]\nhops = 0".to_owned(), 1, "hops is 1 to 255"),
+        ("[feed]\nring = \"a/b\"".to_owned(), 1, "a ring's name is"),
+        ("[feed]\nsession = \"a b\"".to_owned(), 1, "letters and digits"),
+        (port.replace("dropcopy", "glimpse"), 1, "a glimpse port needs a [feed]"),
+        (format!("{port}drop_copy = true\n"), 1, "drop_copy = true is for fix44"),
+        (format!("{watcher}protocol = \"glimpse\""), 4, "nobody speaks glimpse for good"),
+        (format!("{port}{watcher}protocol = \"dropcopy\""), 7, "watches nobody"),
+        (format!("{watcher}drop_copy_of = [\"FRM1\"]"), 1, "no [[port]] has protocol"),
+        (format!("{port}{watcher}drop_copy_of = [\"FRM9\"]"), 7, "nobody trades for firm"),
+        (
+            format!("{port}{watcher}protocol = \"ouch5\"\ndrop_copy_of = [\"FRM1\"]"),
+            8,
+            "speaks dropcopy or fix44",
+        ),
+    ] {
+        let (config, first) = with_more(&more);
+        let error = config.err().unwrap_or_else(|| panic!("{more} is taken"));
+        assert!(error.starts_with(&format!("x.toml, line {}: ", first + line)), "{more}: {error}");
+        assert!(error.contains(says), "{more}: {error}");
+    }
+}
+
 /// What is said of a configuration whose symbols are in a file with this text.
 fn with_symbols(text: &str) -> Result<Config, String> {
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

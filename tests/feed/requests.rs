@@ -172,3 +172,29 @@ fn a_ring_has_the_same_messages_and_the_books_own_events_and_the_page_is_the_boo
     let told = read_ring();
     assert!(told.iter().map(|told| told.number).eq(1..=last), "each message once");
 }
+
+#[test]
+fn lines_that_lead_nowhere_and_ports_that_are_taken_are_said_at_the_start() {
+    let start = |feed: &str| {
+        let scratch = super::common::Scratch::new();
+        let text = super::common::config_text("", "") + feed;
+        let config = super::common::config(&scratch.0, &text);
+        match millrace::segment::Segment::start(&config) {
+            Ok(segment) => {
+                segment.stop();
+                panic!("{feed} is taken")
+            }
+            Err(error) => error.to_string(),
+        }
+    };
+    // TEST-NET-1 (RFC 5737): no interface of this host has it.
+    let error = start("[feed]\nlines = [\"239.192.7.1:26400\"]\ninterface = \"192.0.2.1\"\n");
+    assert!(error.contains("cannot send to 239.192.7.1:26400"), "{error}");
+    assert!(error.contains("is 192.0.2.1 an address of this host"), "{error}");
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let request = taken.local_addr().unwrap();
+    let error = start(&format!("[feed]\nrequest = \"{request}\"\n"));
+    assert!(error.contains(&format!("listen for [feed] request on {request}")), "{error}");
+    let error = start("[feed]\nring = \"x\"\nring_dir = \"/no/such/folder\"\n");
+    assert!(error.contains("[feed] ring: "), "{error}");
+}
