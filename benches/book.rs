@@ -100,6 +100,10 @@ impl Machine {
             events,
             sequenced: Vec::with_capacity(BATCH),
         };
+        // Numbers are enciphered, as a journal has it.
+        let mut key = Command::new(CommandKind::DefineNumbers, UserId(0), FirmId(0));
+        key.text[..12].copy_from_slice(b"twelve bytes");
+        machine.define(key);
         for account in 0..ACCOUNTS {
             machine.risk.set_limits(FirmId(account), limits());
             let (user, firm) = (UserId(account), FirmId(account));

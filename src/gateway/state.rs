@@ -214,7 +214,8 @@ impl State {
         let from = out.stream.end();
         out.stream.push(event.seq(), packet);
         self.counters.messages_out.add(1);
-        if self.tap.is_on() {
+        // Of what is copied the audit file has the original.
+        if self.tap.is_on() && event.user == id {
             let message = out.voice.message_of(packet);
             self.tap.put(Direction::Out, Some(id), self.now_ns, message);
         }
