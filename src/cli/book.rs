@@ -108,19 +108,26 @@ pub fn run(arguments: &Arguments) -> Outcome {
         let settled = changed.elapsed() > SETTLED && source.is_whole();
         let depth = market.depth(&arguments.symbol);
         if arguments.once && settled {
-            let Some(depth) = depth else { return Err(unknown(arguments, &market).into()) };
+            let Some(depth) = depth else {
+                return Err(unknown(arguments, &source, &market).into());
+            };
             return Ok(page.once(depth)?);
         }
         match depth {
             Some(depth) if !arguments.once => page.show(depth)?,
-            None if settled && !market.names().any(|_| true) => {}
-            None if settled => return Err(unknown(arguments, &market).into()),
+            None if settled && !source.is_partial() && market.names().next().is_none() => {}
+            None if settled => return Err(unknown(arguments, &source, &market).into()),
             _ => {}
         }
     }
 }
 
-fn unknown(arguments: &Arguments, market: &Market) -> String {
+fn unknown(arguments: &Arguments, source: &Source, market: &Market) -> String {
+    if source.is_partial() {
+        return "what was told before is not known: ask for it (--request ADDRESS), or begin with a snapshot \
+                (--glimpse ADDRESS --user NAME --password WORD)"
+            .to_owned();
+    }
     let mut names: Vec<&str> = market.names().take(11).collect();
     if names.len() > 10 {
         names[10] = "...";
@@ -234,6 +241,11 @@ impl Source {
                 }
             }
         }
+    }
+
+    /// Whether it began in the middle.
+    fn is_partial(&self) -> bool {
+        matches!(self, Source::Lines(reader) if reader.is_partial())
     }
 
     /// Whether nothing is known to be missing.
