@@ -524,9 +524,10 @@ impl<T: Transport> Gateway<T> {
         }
     }
 
-    /// Looks at what other gateways ask and bring, where bytes are no longer taken in.
+    /// Looks at what other gateways ask and bring, and asks for what sessions that were just lost mean, where
+    /// bytes are no longer taken in.
     pub fn attend(&mut self) -> usize {
-        self.state.attend_peers()
+        self.state.disconnect_users() + self.state.attend_peers()
     }
 
     /// Number and checksum of every user's stream that is here.
