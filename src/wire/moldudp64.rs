@@ -115,11 +115,19 @@ impl<'a> Iterator for Blocks<'a> {
     }
 }
 
-/// A downstream packet in the making.
-#[derive(Clone, Debug)]
+/// A downstream packet in the making. Its memory is taken when it is made, and is as much in a clone.
+#[derive(Debug)]
 pub struct Writer {
     bytes: Vec<u8>,
     most: usize,
+}
+
+impl Clone for Writer {
+    fn clone(&self) -> Writer {
+        let mut bytes = Vec::with_capacity(self.bytes.capacity());
+        bytes.extend_from_slice(&self.bytes);
+        Writer { bytes, most: self.most }
+    }
 }
 
 impl Writer {
