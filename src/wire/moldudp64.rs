@@ -37,6 +37,9 @@ pub enum BadPacket {
     /// Something follows the last message.
     #[error("longer than its messages")]
     TooLong,
+    /// Its numbers go beyond what can be counted.
+    #[error("numbers beyond what can be counted")]
+    Beyond,
     /// A request for no message, or for one that cannot be: messages are numbered from 1.
     #[error("asks for nothing")]
     Nothing,
@@ -68,6 +71,9 @@ impl<'a> Packet<'a> {
     /// Reads a packet: every message that it counts is there, and nothing else.
     pub fn parse(bytes: &'a [u8]) -> Result<Packet<'a>, BadPacket> {
         let (header, blocks) = Header::ref_from_prefix(bytes).map_err(|_| BadPacket::Truncated)?;
+        if header.sequence.get().checked_add(u64::from(u16::MAX)).is_none() {
+            return Err(BadPacket::Beyond);
+        }
         let packet = Packet { header, blocks };
         let mut messages = packet.messages();
         if !messages.by_ref().all(|message| message.is_some()) {
@@ -204,6 +210,16 @@ mod tests {
         assert_eq!(Packet::parse(writer.bytes()).unwrap().numbered().count(), 0);
         writer.end_session();
         assert!(Packet::parse(writer.bytes()).unwrap().is_end());
+    }
+
+    #[test]
+    fn nothing_is_numbered_beyond_what_can_be_counted() {
+        let mut writer = Writer::new(*b"MR00000001", 60);
+        for last in [u64::MAX, u64::MAX - 1] {
+            writer.begin(last);
+            assert!(writer.add(b"a") && writer.add(b"b"));
+            assert_eq!(Packet::parse(writer.bytes()), Err(BadPacket::Beyond));
+        }
     }
 
     #[test]
