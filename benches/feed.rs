@@ -91,7 +91,7 @@ fn into_packets(commands: &[Command], lines: bool) -> (f64, f64, u64) {
     let to = own.local_addr().unwrap();
     let mut book = Book::new(Capacity { orders: 2_048, symbols: 1 });
     let (publisher, _) = broadcast::on_heap::<Told>(1 << 16);
-    let mut tape = Tape::new(Ring::Own(publisher), SESSION);
+    let mut tape = Tape::new(Ring::Own(publisher), SESSION, SESSION);
     let way = Way::Kernel(Datagrams::open(&[to, to], None, 1).unwrap());
     let mut packets = Packets::open(way, 1_500, SESSION, 1).unwrap();
     let mut bytes = Writer::new(SESSION, 1_452);
@@ -159,7 +159,7 @@ fn round_trip(to: std::net::SocketAddr, ask: &[u8], expected: usize) -> f64 {
 fn requests() -> (f64, f64) {
     let stop = Arc::new(AtomicBool::new(false));
     let (mut publisher, _) = broadcast::on_heap::<Told>(1 << 12);
-    let tag = millrace::feed::session_tag(&SESSION);
+    let tag = millrace::feed::session_tag(&SESSION, &SESSION);
     let subscriber = publisher.subscriber();
     (1..=4_000).for_each(|n| publisher.push(&Told::new(n, tag, &[b'D'; 19])));
     let path = std::env::temp_dir().join(format!("millrace-bench-feed-{}", std::process::id()));
@@ -172,6 +172,7 @@ fn requests() -> (f64, f64) {
     let setup = RequestsSetup {
         socket: server,
         session: SESSION,
+        tag,
         ring: subscriber,
         next: 1,
         packet_bytes: 1_452,

@@ -18,6 +18,12 @@
 //! [`feed`] is behind the book too, and never in its way: it tells the market what is displayed.
 //! [`audit`] keeps every message as it stood on the wire, out of band.
 //!
+//! [`signals`] says what a displayed book tells of the next price, as those see it who read the feed, and
+//! [`strategy`] trades on it: a client's orders, position and limits. With the cargo feature `lab`,
+#![cfg_attr(feature = "lab", doc = "[`lab`]")]
+#![cfg_attr(not(feature = "lab"), doc = "`lab`")]
+//! records all of it, plays it again, and tests strategies on it.
+//!
 //! [`order`] holds the words they share; [`runtime`] the threads, clocks and memory they run
 //! on. [`segment`] puts one pipeline together from a [`config`]; [`cli`] is the command line and
 //! [`client`] the other end of the wire, for it and for tests. `docs/ARCHITECTURE.md` tells the
@@ -32,6 +38,8 @@ pub mod config;
 pub mod feed;
 pub mod gateway;
 pub mod journal;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod net;
 pub mod order;
 pub mod ring;
@@ -39,4 +47,6 @@ pub mod risk;
 pub mod runtime;
 pub mod segment;
 pub mod session;
+pub mod signals;
+pub mod strategy;
 pub mod wire;

@@ -18,7 +18,16 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("audit", &["order", "ring", "runtime", "wire"]),
     ("gateway", &["order", "ring", "net", "runtime", "wire", "session", "audit"]),
     ("config", &["order", "ring", "runtime"]),
-    ("client", &["order", "net", "wire", "runtime"]),
+    ("signals", &["order"]),
+    ("client", &["order", "ring", "net", "wire", "runtime", "feed", "signals"]),
+    (
+        "lab",
+        &[
+            "order", "ring", "runtime", "net", "wire", "book", "journal", "feed", "config",
+            "client", "signals", "strategy", "segment",
+        ],
+    ),
+    ("strategy", &["order", "runtime", "wire", "signals", "client"]),
     (
         "segment",
         &[
@@ -29,8 +38,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "order", "ring", "runtime", "net", "wire", "journal", "audit", "feed", "gateway",
-            "config", "client", "segment",
+            "order", "ring", "runtime", "net", "wire", "book", "risk", "session", "journal",
+            "audit", "feed", "gateway", "config", "client", "segment", "signals", "strategy",
+            "lab",
         ],
     ),
 ];

@@ -29,7 +29,7 @@ pub fn listen(commands: Producer<Command>, heard: Consumer<Command>) -> (Listene
 impl Listener {
     /// Tells of a command, if there is room.
     #[inline]
-    pub(super) fn tell(&mut self, command: &Command) {
+    pub fn tell(&mut self, command: &Command) {
         if !self.commands.stage(command) {
             self.leave_out(command.seq);
         }
@@ -41,8 +41,9 @@ impl Listener {
         self.left_out.store(seq.0, Ordering::Release);
     }
 
+    /// Has the listener see what was told.
     #[inline]
-    pub(super) fn publish(&mut self) {
+    pub fn publish(&mut self) {
         self.commands.publish();
     }
 }

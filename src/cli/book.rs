@@ -2,27 +2,19 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::Outcome;
-use crate::client::feed::{Reader, take_in};
+use super::source::{FeedArguments, SnapshotArguments, clock, missed};
+use crate::client::feed::take_in;
 use crate::client::market::{Depth, Level, Market};
-use crate::client::{Client, Received};
-use crate::config::Config;
-use crate::feed::Told;
+use crate::client::source::{Heard, Source};
 use crate::order::Price;
-use crate::ring::broadcast::{From, Lost, Subscriber};
-use crate::ring::region::{Attached, Place, subscribe};
-use crate::wire::itch::EndOfSnapshot;
 
 /// How often the page is drawn anew at most.
 const DRAW_EVERY: Duration = Duration::from_millis(100);
 /// How long nothing has to come until what there is, is all there is.
 const SETTLED: Duration = Duration::from_millis(1_500);
-/// How long a snapshot may take.
-const SNAPSHOT_MAX: Duration = Duration::from_secs(60);
 
 /// Show the displayed book of a symbol, live: a page on a terminal, a line for each change of the best
 /// prices into a pipe.
@@ -39,33 +31,10 @@ Examples:
 pub struct Arguments {
     /// Symbol.
     symbol: String,
-    /// Take ring, lines and request server from the [feed] of a configuration.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Read a ring on this host.
-    #[arg(long, value_name = "NAME", conflicts_with = "from")]
-    ring: Option<String>,
-    /// The folder that the ring is in.
-    #[arg(long, value_name = "DIR", default_value = Place::DIR)]
-    ring_dir: PathBuf,
-    /// Listen to a line; more than once for more of them.
-    #[arg(long, value_name = "ADDRESS")]
-    from: Vec<SocketAddr>,
-    /// The address by whose interface multicast comes in.
-    #[arg(long, value_name = "ADDRESS")]
-    interface: Option<IpAddr>,
-    /// Ask there for what was missed.
-    #[arg(long, value_name = "ADDRESS")]
-    request: Option<SocketAddr>,
-    /// Begin with a snapshot from there.
-    #[arg(long, value_name = "ADDRESS", requires_all = ["user", "password"])]
-    glimpse: Option<SocketAddr>,
-    /// User name, for a snapshot.
-    #[arg(long)]
-    user: Option<String>,
-    /// Password, for a snapshot.
-    #[arg(long)]
-    password: Option<String>,
+    #[command(flatten)]
+    feed: FeedArguments,
+    #[command(flatten)]
+    snapshot: SnapshotArguments,
     /// Prices shown on either side.
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     levels: usize,
@@ -80,26 +49,16 @@ pub struct Arguments {
     once: bool,
 }
 
-/// Where messages come from.
-enum Source {
-    Ring { ring: Box<Attached<Subscriber<Told>>>, next: Option<u64>, session: u16 },
-    Lines(Box<Reader>),
-}
-
 pub fn run(arguments: &Arguments) -> Outcome {
-    let mut source = open(arguments)?;
+    let mut source = arguments.feed.open(arguments.snapshot.glimpse.is_some())?;
     let mut market = Market::new();
-    if let Some(glimpse) = arguments.glimpse {
-        let next = snapshot(arguments, glimpse, &mut market)?;
-        match &mut source {
-            Source::Ring { next: from, .. } => *from = Some(next),
-            Source::Lines(reader) => reader.begin_at(next),
-        }
+    if let Some(next) = arguments.snapshot.take(&mut market)? {
+        source.begin_at(next);
     }
     let mut page = Page::new(arguments);
     let mut changed = Instant::now();
     loop {
-        let taken = source.poll(&mut market)?;
+        let taken = poll(&mut source, &mut market)?;
         if taken > 0 {
             changed = Instant::now();
         } else {
@@ -136,135 +95,22 @@ fn unknown(arguments: &Arguments, source: &Source, market: &Market) -> String {
     format!("the feed tells of no symbol {}; it has {names}", arguments.symbol)
 }
 
-fn open(arguments: &Arguments) -> Result<Source, Box<dyn std::error::Error>> {
-    let (mut ring, mut dir) = (arguments.ring.clone(), arguments.ring_dir.clone());
-    let (mut lines, mut request) = (arguments.from.clone(), arguments.request);
-    let mut interface = arguments.interface;
-    if let Some(path) = &arguments.config {
-        let config = Config::load(path)?;
-        let feed = config.feed.ok_or_else(|| format!("{} has no [feed]", path.display()))?;
-        request = request.or(feed.request.map(|request| *request.get_ref()));
-        interface = interface.or(feed.interface.map(|interface| *interface.get_ref()));
-        if lines.is_empty() && ring.is_none() {
-            ring = feed.ring.map(|ring| ring.get_ref().clone());
-            dir = feed.ring_dir;
-            lines = feed.lines.get_ref().clone();
-        }
-    }
-    if ring.is_none() && lines.is_empty() {
-        ring = Some("millrace-feed".to_owned());
-    }
-    if let Some(name) = ring {
-        let ring = subscribe::<Told>(&Place::new(&dir, &name)?, From::Oldest)?;
-        return Ok(Source::Ring { ring: Box::new(ring), next: None, session: 0 });
-    }
-    let first = if request.is_some() || arguments.glimpse.is_some() { 1 } else { 0 };
-    let reader = Reader::open(&lines, interface, request, first);
-    let reader = reader.map_err(|error| format!("cannot listen to {lines:?}: {error}"))?;
-    Ok(Source::Lines(Box::new(reader)))
-}
-
-/// Logs in for a snapshot. Returns the number of the message from which the feed goes on.
-fn snapshot(
-    arguments: &Arguments,
-    to: SocketAddr,
-    market: &mut Market,
-) -> Result<u64, Box<dyn std::error::Error>> {
-    let user = arguments.user.as_deref().unwrap_or_default();
-    let password = arguments.password.as_deref().unwrap_or_default();
-    let mut client = Client::login(to, user, password, 0)?;
-    let until = Instant::now() + SNAPSHOT_MAX;
-    while let Some(left) = until.checked_duration_since(Instant::now()) {
-        match client.receive(left)? {
-            Some(Received::Message(_, message))
-                if message.first() == Some(&EndOfSnapshot::KIND) =>
-            {
-                let number = std::str::from_utf8(&message[1..])?.trim().parse()?;
-                return Ok(number);
-            }
-            Some(Received::Message(_, message)) => take_in(market, &message)?,
-            Some(Received::Debug(_)) => {}
-            Some(Received::EndOfSession) | None => break,
-        }
-    }
-    Err(format!("no whole snapshot came from {to}").into())
-}
-
-impl Source {
-    /// Takes in what is there. Returns how much that was.
-    fn poll(&mut self, market: &mut Market) -> Result<usize, Box<dyn std::error::Error>> {
-        match self {
-            Source::Lines(reader) => {
-                let (partial, before) = (reader.is_partial(), reader.arbiter.next());
-                let mut failed = None;
-                let packets = reader.poll(|_, message| {
-                    // Who came late and had nobody to ask knows only the orders that came since.
-                    if let Err(astray) = take_in(market, message)
-                        && !partial
-                    {
-                        failed = Some(astray);
-                    }
-                })?;
-                // A heartbeat is no news.
-                let news = (reader.arbiter.next() != before) as usize * packets;
-                failed.map_or(Ok(news), |astray| Err(astray.into()))
-            }
-            Source::Ring { ring, next, session } => {
-                let mut failed: Option<Box<dyn std::error::Error>> = None;
-                let taken = ring.pop_batch(4096, |told| {
-                    if told.session != *session && *session != 0 {
-                        // Another journal: everything begins anew.
-                        (*market, *next) = (Market::new(), None);
-                    }
-                    *session = told.session;
-                    match *next {
-                        Some(wanted) if told.number < wanted => return,
-                        Some(wanted) if told.number > wanted => {
-                            failed = Some(missed(wanted, told.number))
-                        }
-                        None if told.number > 1 => failed = Some(missed(1, told.number)),
-                        _ => {}
-                    }
-                    *next = Some(told.number + 1);
-                    if failed.is_none() {
-                        failed = take_in(market, told.message()).err().map(Into::into);
-                    }
-                });
-                match (failed, taken) {
-                    (Some(error), _) => Err(error),
-                    (None, Err(Lost::Missed { records })) => {
-                        Err(format!("{records} messages were overwritten before they were read")
-                            .into())
-                    }
-                    (None, Err(lost)) => Err(lost.into()),
-                    (None, Ok(taken)) => Ok(taken),
-                }
-            }
-        }
-    }
-
-    /// Whether it began in the middle.
-    fn is_partial(&self) -> bool {
-        matches!(self, Source::Lines(reader) if reader.is_partial())
-    }
-
-    /// Whether nothing is known to be missing.
-    fn is_whole(&self) -> bool {
-        match self {
-            Source::Ring { .. } => true,
-            Source::Lines(reader) => {
-                reader.arbiter.session().is_some() && reader.arbiter.missing().next().is_none()
-            }
-        }
-    }
-}
-
-fn missed(wanted: u64, found: u64) -> Box<dyn std::error::Error> {
-    format!(
-        "message {wanted} is no longer in the ring, which goes on with {found}: begin with a snapshot \
-         (--glimpse ADDRESS --user NAME --password WORD), or have the gateway keep more ([feed] keep)"
-    )
-    .into()
+/// Takes in what is there. Returns how much that was.
+fn poll(source: &mut Source, market: &mut Market) -> Result<usize, Box<dyn std::error::Error>> {
+    let partial = source.is_partial();
+    let mut failed: Option<Box<dyn std::error::Error>> = None;
+    let taken = source.poll(4096, |heard| match heard {
+        _ if failed.is_some() => {}
+        // Another journal: everything begins anew.
+        Heard::Session => *market = Market::new(),
+        Heard::Gap { first, count } => failed = Some(missed(first, first + count)),
+        // Who came late and had nobody to ask knows only the orders that came since.
+        Heard::Message { bytes, .. } => match take_in(market, bytes) {
+            Err(astray) if !partial => failed = Some(astray.into()),
+            _ => {}
+        },
+    })?;
+    failed.map_or(Ok(taken), Err)
 }
 
 /// What a person or a program sees.
@@ -409,10 +255,4 @@ fn line(depth: &Depth) -> String {
     }
     text.push('\n');
     text
-}
-
-/// A time of day.
-fn clock(since_midnight_ns: u64) -> String {
-    let (s, us) = (since_midnight_ns / 1_000_000_000, since_midnight_ns / 1_000 % 1_000_000);
-    format!("{:02}:{:02}:{:02}.{us:06}", s / 3600, s / 60 % 60, s % 60)
 }

@@ -32,6 +32,11 @@ pub struct Arguments {
     /// Keep the data directory, and print where it is.
     #[arg(long)]
     keep: bool,
+    /// Show the trading pipeline instead: gateway, feed, recorder, signals, a market maker and a random flow for ten
+    /// seconds; then the maker back-tested on what was recorded. Leaves a report.
+    #[cfg(feature = "lab")]
+    #[arg(long)]
+    pipeline: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -59,6 +64,9 @@ impl Transport {
 
 const SESSIONS: u64 = 5;
 const SYMBOL: &str = "PERF";
+/// How long the pipeline trades.
+#[cfg(feature = "lab")]
+const PIPELINE: Duration = Duration::from_secs(10);
 /// How long the last answers may take.
 const SETTLE: Duration = Duration::from_secs(30);
 
@@ -81,6 +89,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
     // An interrupted demo still removes what it made.
     signals::hold_back();
     let dir = std::env::temp_dir().join(format!("millrace-demo-{}", std::process::id()));
+    #[cfg(feature = "lab")]
+    if arguments.pipeline {
+        return super::pipeline::run(&dir, PIPELINE);
+    }
     let scratch = Scratch { dir, keep: arguments.keep };
     let carrier = arguments.transport.carrier();
     let playground = match carrier {

@@ -27,6 +27,9 @@ enum What {
     Dump(Dir),
     /// Replay every record through risk and book; print how many, how fast, and the state hash.
     Replay(Dir),
+    /// Write the market data that it stands for, as a recorder would have, or as other back-testers read it.
+    #[cfg(feature = "lab")]
+    Export(super::export::Arguments),
 }
 
 #[derive(clap::Args)]
@@ -44,10 +47,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
         What::Verify(dir) => verify(&journal_in(&dir.dir)),
         What::Dump(dir) => dump(&journal_in(&dir.dir)),
         What::Replay(dir) => replay(dir),
+        #[cfg(feature = "lab")]
+        What::Export(arguments) => super::export::run(arguments),
     }
 }
 
-fn journal_in(dir: &Path) -> PathBuf {
+pub(super) fn journal_in(dir: &Path) -> PathBuf {
     let inner = dir.join("journal");
     if inner.is_dir() { inner } else { dir.to_owned() }
 }

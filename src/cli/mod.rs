@@ -2,18 +2,31 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+#[cfg(feature = "lab")]
+mod backtest;
 mod bench;
 mod book;
 mod check;
 mod connections;
 mod demo;
 mod doctor;
+#[cfg(feature = "lab")]
+mod export;
 mod hash_password;
 mod journal;
 mod order;
+#[cfg(feature = "lab")]
+mod pipeline;
+#[cfg(feature = "lab")]
+mod record;
+#[cfg(feature = "lab")]
+mod replay;
 mod ring;
 mod run;
+mod signals;
+mod source;
 mod stats;
+mod trade;
 
 use std::process::ExitCode;
 
@@ -30,6 +43,7 @@ Examples:
   millrace order --user TRADE1 --password secret buy 100 AAPL 190.00
   millrace run --config millrace.toml           your own configuration
   millrace book AAPL                            its displayed book, live, from the feed's ring
+  millrace trade maker --symbol AAPL --user TRADE1 --password secret
   millrace doctor --config millrace.toml        what of this machine is not set for it
   millrace bench wire --transport all           what an order takes on this machine, and a raw echo
   millrace journal replay millrace-data         what the journal holds, and how fast it replays")]
@@ -49,6 +63,14 @@ enum Command {
     Audit(audit::Arguments),
     Order(order::Arguments),
     Book(book::Arguments),
+    #[cfg(feature = "lab")]
+    Record(record::Arguments),
+    #[cfg(feature = "lab")]
+    Replay(replay::Arguments),
+    #[cfg(feature = "lab")]
+    Backtest(backtest::Arguments),
+    Signals(signals::Arguments),
+    Trade(trade::Arguments),
     Stats(stats::Arguments),
     Connections(connections::Arguments),
     Ring(ring::Arguments),
@@ -71,6 +93,14 @@ pub fn main() -> ExitCode {
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Order(arguments) => order::run(&arguments),
         Command::Book(arguments) => book::run(&arguments),
+        #[cfg(feature = "lab")]
+        Command::Record(arguments) => record::run(&arguments),
+        #[cfg(feature = "lab")]
+        Command::Replay(arguments) => replay::run(&arguments),
+        #[cfg(feature = "lab")]
+        Command::Backtest(arguments) => backtest::run(&arguments),
+        Command::Signals(arguments) => signals::run(&arguments),
+        Command::Trade(arguments) => trade::run(&arguments),
         Command::Stats(arguments) => stats::run(&arguments),
         Command::Connections(arguments) => connections::run(&arguments),
         Command::Ring(arguments) => ring::run(&arguments),

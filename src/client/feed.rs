@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 
 use super::market::{Astray, Market};
-use crate::net::kernel::listen_to;
+use crate::net::kernel::{listen_to, receive_stamped, stamp_arrivals};
+use crate::order::UnixNanos;
 use crate::wire::itch::Message;
 use crate::wire::moldudp64::{Header, Packet};
 
@@ -22,6 +23,13 @@ const REQUESTS_MAX: usize = 8;
 /// After which a request is made again.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
+/// After which what nobody brings is given up.
+const GIVE_UP: Duration = Duration::from_secs(10);
+const WAIT_FOR_OTHER_LINE: Duration = Duration::from_millis(500);
+
+/// Silence after which a session is over, if packets of another come: two heartbeats.
+const SESSION_OVER: Duration = Duration::from_secs(2);
+
 /// Puts messages into their order, whichever line they came by, and knows which are missing.
 #[derive(Clone, Debug, Default)]
 pub struct Arbiter {
@@ -29,8 +37,12 @@ pub struct Arbiter {
     next: u64,
     /// Told by packets to be there.
     behind: u64,
-    held: BTreeMap<u64, Vec<u8>>,
+    /// What came before its turn, and when.
+    held: BTreeMap<u64, (UnixNanos, Vec<u8>)>,
     ended: bool,
+    /// Packets of its session so far, and a session that others were of since the last of those.
+    own: u64,
+    other: Option<[u8; 10]>,
 }
 
 impl Arbiter {
@@ -56,10 +68,22 @@ impl Arbiter {
 
     /// Takes a packet in, of whichever line or server, and hands out what is in its turn.
     pub fn packet(&mut self, bytes: &[u8], mut out: impl FnMut(u64, &[u8])) {
+        self.packet_at(0, bytes, |number, _, message| out(number, message));
+    }
+
+    /// The same of a packet that came at a time; with each message comes the time of its own packet.
+    pub fn packet_at(
+        &mut self,
+        at_ns: UnixNanos,
+        bytes: &[u8],
+        mut out: impl FnMut(u64, UnixNanos, &[u8]),
+    ) {
         let Ok(packet) = Packet::parse(bytes) else { return };
         if *self.session.get_or_insert(packet.header.session) != packet.header.session {
+            self.other = Some(packet.header.session);
             return;
         }
+        (self.own, self.other) = (self.own + 1, None);
         self.ended |= packet.is_end();
         let mut behind = packet.header.sequence.get();
         if self.next == 0 {
@@ -68,20 +92,30 @@ impl Arbiter {
         for (number, message) in packet.numbered() {
             behind = number + 1;
             if number == self.next {
-                out(number, message);
+                out(number, at_ns, message);
                 self.next += 1;
             } else if number > self.next && self.held.len() < HELD_MAX {
-                self.held.entry(number).or_insert_with(|| message.to_vec());
+                self.held.entry(number).or_insert_with(|| (at_ns, message.to_vec()));
             }
         }
         self.behind = self.behind.max(behind);
+        self.release(&mut out);
+    }
+
+    /// Hands out what was held and is in its turn now.
+    fn release(&mut self, out: &mut impl FnMut(u64, UnixNanos, &[u8])) {
         while let Some(held) = self.held.first_entry().filter(|held| *held.key() <= self.next) {
-            let (number, message) = held.remove_entry();
+            let (number, (at_ns, message)) = held.remove_entry();
             if number == self.next {
-                out(number, &message);
+                out(number, at_ns, &message);
                 self.next += 1;
             }
         }
+    }
+
+    /// Does without what is missing ahead of what came.
+    pub fn give_up(&mut self) {
+        self.next = self.held.keys().next().copied().unwrap_or(self.behind).max(self.next);
     }
 
     /// Stretches of messages that are missing: the first, and how many.
@@ -111,6 +145,10 @@ pub struct Reader {
     asked: BTreeMap<u64, Instant>,
     bytes: Vec<u8>,
     partial: bool,
+    /// The next message when it was looked at last, and since when that is the same.
+    stuck: (u64, Instant),
+    /// Packets of its session when that was looked at last, and since when they are the same.
+    silent: (u64, Instant),
 }
 
 impl Reader {
@@ -125,6 +163,7 @@ impl Reader {
         let lines = lines.iter().map(|line| {
             let socket = listen_to(*line, by)?;
             socket.set_nonblocking(true)?;
+            stamp_arrivals(&socket)?;
             Ok(socket)
         });
         let ask = |server: SocketAddr| {
@@ -136,6 +175,7 @@ impl Reader {
             let socket = UdpSocket::bind(any)?;
             socket.connect(server)?;
             socket.set_nonblocking(true)?;
+            stamp_arrivals(&socket)?;
             Ok::<_, io::Error>(socket)
         };
         Ok(Reader {
@@ -145,6 +185,8 @@ impl Reader {
             asked: BTreeMap::new(),
             bytes: vec![0; 65_536],
             partial: first == 0,
+            stuck: (0, Instant::now()),
+            silent: (0, Instant::now()),
         })
     }
 
@@ -161,15 +203,24 @@ impl Reader {
 
     /// Takes in what is there and asks for what is missing. Returns how many packets there were.
     pub fn poll(&mut self, mut out: impl FnMut(u64, &[u8])) -> io::Result<usize> {
+        self.poll_stamped(|number, _, message| out(number, message))
+    }
+
+    /// The same, with the time at which the kernel had each message's packet.
+    pub fn poll_stamped(
+        &mut self,
+        mut out: impl FnMut(u64, UnixNanos, &[u8]),
+    ) -> io::Result<usize> {
         let Reader { lines, server, arbiter, bytes, .. } = self;
+        arbiter.release(&mut out);
         let mut packets = 0;
         for socket in lines.iter().chain(server.iter()) {
             // A line at a time, but none so long that the others run full.
             for _ in 0..256 {
-                match socket.recv(bytes) {
-                    Ok(length) => {
+                match receive_stamped(socket, bytes) {
+                    Ok((length, at_ns)) => {
                         packets += 1;
-                        arbiter.packet(&bytes[..length], &mut out);
+                        arbiter.packet_at(at_ns, &bytes[..length], &mut out);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // Nobody answers requests there, for now.
@@ -180,6 +231,35 @@ impl Reader {
         }
         self.ask();
         Ok(packets)
+    }
+
+    /// Whether another session has begun and its own is over: only that one's packets come. Then it follows that,
+    /// from its beginning or, with nobody to ask, from where it is.
+    pub fn follows_another_session(&mut self) -> bool {
+        if self.silent.0 != self.arbiter.own || self.arbiter.other.is_none() {
+            self.silent = (self.arbiter.own, Instant::now());
+        }
+        let over = self.silent.1.elapsed() > SESSION_OVER;
+        if over {
+            let session = self.arbiter.other;
+            let first = if self.server.is_some() { 1 } else { 0 };
+            self.arbiter = Arbiter { session, ..Arbiter::from(first) };
+            self.asked.clear();
+        }
+        over
+    }
+
+    /// Does without messages that are missing for longer than a request is repeated, or than the other line may
+    /// take where there is nobody to ask.
+    pub fn give_up_what_never_comes(&mut self) {
+        let next = self.arbiter.next();
+        if self.stuck.0 != next || self.arbiter.missing().next().is_none() {
+            self.stuck = (next, Instant::now());
+        }
+        let patience = if self.server.is_some() { GIVE_UP } else { WAIT_FOR_OTHER_LINE };
+        if self.stuck.1.elapsed() > patience {
+            self.arbiter.give_up();
+        }
     }
 
     fn ask(&mut self) {

@@ -9,6 +9,7 @@ pub mod load;
 pub mod market;
 pub mod playground;
 mod request;
+pub mod source;
 
 pub use answer::Answer;
 pub use request::{NewOrder, account_query, cancel, mass_cancel, modify, replace};

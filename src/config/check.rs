@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::types::{Config, Port, Protocol, Symbol, Tcp, Topology, TransportKind, User};
+use super::frames::Tcp;
+use super::types::{Config, Port, Protocol, Symbol, Topology, TransportKind, User};
 use super::{BUILT_IN, ConfigError};
 use crate::order::{FIRMS_MAX, SYMBOLS_MAX, USERS_MAX};
 

@@ -3,15 +3,18 @@
 
 mod check;
 mod error;
+mod feed;
+mod frames;
 mod symbols;
 mod types;
 
 pub use check::FEED_MTU_MIN;
 pub use error::ConfigError;
+pub use feed::Feed;
+pub use frames::{AfXdp, AfXdpMode, Checksums, Dpdk, Faults, Tcp};
 pub use types::{
-    Ack, AfXdp, AfXdpMode, Audit, Checksums, Config, Dpdk, Faults, Feed, Gateway, Idle, Limits,
-    Money, Password, Port, Protocol, Risk, SelfTradePolicy, Symbol, SymbolsFile, Tcp, Topology,
-    TransportKind, User,
+    Ack, Audit, Config, Gateway, Idle, Limits, Money, Password, Port, Protocol, Risk,
+    SelfTradePolicy, Symbol, SymbolsFile, Topology, TransportKind, User,
 };
 
 use std::path::Path;

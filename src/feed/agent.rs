@@ -18,6 +18,7 @@ const SHOW_EVERY_NS: u64 = 200_000_000;
 /// Counters of the feed.
 pub const COUNTERS: &[&str] = &[
     "feed.messages",
+    "feed.followed",
     "feed.packets",
     "feed.datagrams_lost",
     "feed.commands_from_journal",
@@ -70,9 +71,10 @@ pub struct FeedAgent {
     packets: Option<Packets>,
     reports: RingReports<EventRing>,
     counters: [Counter; 4],
+    /// The last command of which everything was told.
+    followed: Counter,
     ahead: Counter,
     shown_ns: UnixNanos,
-    failure: Option<String>,
 }
 
 /// What a feed is made of.
@@ -94,9 +96,12 @@ pub struct FeedSetup {
 impl FeedAgent {
     /// Joins the parts.
     pub fn new(setup: FeedSetup) -> FeedAgent {
-        let counter = |at: usize| setup.counters.get(COUNTERS[at]);
+        let counter = |name: &str| setup.counters.get(&format!("feed.{name}"));
         let FeedSetup { follower, book, tape, packets, events, .. } = setup;
-        let counters = [counter(0), counter(1), counter(2), counter(3)];
+        let counters =
+            ["messages", "packets", "datagrams_lost", "commands_from_journal"].map(counter);
+        let followed = counter("followed");
+        followed.set(follower.last().0);
         counters[0].set(tape.next() - 1);
         let ahead = setup.counters.get(AHEAD_OF_DISK);
         ahead.set(u64::from(!follower.holds_until_durable()));
@@ -107,22 +112,14 @@ impl FeedAgent {
             packets,
             reports: RingReports::new(EventRing { ring: events, event: Event::EMPTY }),
             counters,
+            followed,
             ahead,
             shown_ns: 0,
-            failure: None,
         }
-    }
-
-    /// Why the feed ended, if it did: the journal could not be read. Trading goes on.
-    pub fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
     }
 
     /// Tells what the book did, as far as it may be told. Returns how much that was.
     pub fn poll(&mut self, now_ns: UnixNanos) -> usize {
-        if self.failure.is_some() {
-            return 0;
-        }
         let FeedAgent { follower, book, tape, packets, reports, .. } = self;
         let result = follower.poll(BATCH_MAX, |command| {
             tape.apply(book, command, reports, |number, message| {
@@ -132,17 +129,14 @@ impl FeedAgent {
             });
             true
         });
-        let taken = match result {
-            Ok(taken) => taken,
-            Err(error) => {
-                tracing::error!(%error, "the feed ends: it fell behind, and the journal cannot be read");
-                self.failure = Some(error.to_string());
-                0
-            }
-        };
+        let taken = result.unwrap_or_else(|error| {
+            tracing::error!(%error, "the feed ends: it fell behind, and the journal cannot be read");
+            0
+        });
         if taken > 0 {
             // Whoever asks for messages may ask for these.
             self.counters[0].set(self.tape.next() - 1);
+            self.followed.set(self.follower.last().0);
         }
         // Under load a packet waits until it is full.
         if taken < BATCH_MAX
@@ -172,7 +166,7 @@ impl FeedAgent {
 
     /// Whether nothing waits to be told.
     pub fn is_idle(&mut self) -> bool {
-        self.failure.is_some() || self.follower.is_idle()
+        self.follower.is_idle()
     }
 
     /// For how many microseconds it may be left alone if the book does nothing.

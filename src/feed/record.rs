@@ -41,8 +41,9 @@ impl Told {
     }
 }
 
-/// A session's name in short.
-pub fn session_tag(name: &[u8; 10]) -> u16 {
-    let crc = crc32c::crc32c(name);
+/// A session's name in short, and the journal's whose feed it is: another journal's messages are others, also under
+/// a name that was given to both.
+pub fn session_tag(name: &[u8; 10], journal: &[u8; 10]) -> u16 {
+    let crc = crc32c::crc32c_append(crc32c::crc32c(name), journal);
     (crc >> 16) as u16 ^ crc as u16
 }

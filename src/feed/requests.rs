@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::history::History;
-use super::record::{Told, session_tag};
+use super::record::Told;
 use crate::order::{NANOS_PER_SEC, UnixNanos};
 use crate::ring::broadcast::Subscriber;
 use crate::ring::{Consumer, Producer};
@@ -106,6 +106,8 @@ pub struct RequestsSetup {
     pub socket: UdpSocket,
     /// The feed's session.
     pub session: [u8; 10],
+    /// The same in short.
+    pub tag: u16,
     /// Its messages, from the next on.
     pub ring: Subscriber<Told>,
     /// Number of the next message.
@@ -128,7 +130,7 @@ impl Requests {
         Ok(Requests {
             socket: setup.socket,
             session: setup.session,
-            tag: session_tag(&setup.session),
+            tag: setup.tag,
             anchor: (setup.next, setup.ring.index()),
             ring: setup.ring,
             newest: counter("messages"),
@@ -224,6 +226,8 @@ pub struct Past {
     /// One of each address.
     waiting: Vec<PastRequest>,
     answer: Writer,
+    /// The journal could not be read; that was said.
+    failed: bool,
 }
 
 impl Past {
@@ -239,6 +243,7 @@ impl Past {
             history,
             waiting: Vec::with_capacity(WAITING_MAX),
             answer: server.answer.clone(),
+            failed: false,
         })
     }
 
@@ -268,7 +273,11 @@ impl Past {
                 let _ = self.socket.send_to(self.answer.bytes(), from);
             }
             Ok(()) => {}
-            Err(error) => tracing::error!(%error, "cannot answer a request from the journal"),
+            Err(_) if self.failed => {}
+            Err(error) => {
+                self.failed = true;
+                tracing::error!(%error, "requests are not answered from the journal: it cannot be read");
+            }
         }
         1
     }

@@ -38,9 +38,10 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// A tape at its beginning. A ring that holds messages of the same session goes on where it is.
-    pub fn new(mut ring: Ring, session: [u8; 10]) -> Tape {
-        let tag = session_tag(&session);
+    /// The tape of a journal at its beginning. A ring that holds messages of the same session of the same
+    /// journal goes on where it is.
+    pub fn new(mut ring: Ring, session: [u8; 10], journal: [u8; 10]) -> Tape {
+        let tag = session_tag(&session, &journal);
         let has = ring
             .publisher()
             .last()
@@ -52,6 +53,11 @@ impl Tape {
     /// Name of the session.
     pub fn session(&self) -> [u8; 10] {
         self.session
+    }
+
+    /// The same in short, as records have it.
+    pub fn tag(&self) -> u16 {
+        self.tag
     }
 
     /// Number of the next message.

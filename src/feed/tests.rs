@@ -171,7 +171,10 @@ fn the_book_rebuilt_from_the_feed_is_the_displayed_one_after_every_command() {
         venue.told.iter().for_each(|message| *kinds.entry(message[0]).or_default() += 1);
         let [asks, bids] = displayed(&venue.book, command.symbol);
         let depth = market.located(command.symbol.0 + 1).unwrap();
-        assert!(depth.bids == bids && depth.asks == asks, "after command {n}: {command:?}");
+        assert!(
+            depth.bids.iter().eq(bids.into_iter().rev()) && depth.asks.iter().eq(asks),
+            "after command {n}: {command:?}"
+        );
     }
     for kind in *b"AFEXDUP" {
         assert!(kinds[&kind] > commands / 1_000, "few of {}: {kinds:?}", kind as char);

@@ -35,12 +35,14 @@ pub use auth::{
 pub use fix::COMP_ID_MAX;
 pub use home::Peers;
 pub use logins::AuthLine;
+pub use ouch5::translate as translate_ouch5;
 pub use passwords::Passwords;
 pub use relay::{Back, Ends as RelayEnds, Front, PARCELS, Parcel};
 pub use replay::{Chunk, RegenerateStream, ReplayRequest, Replayer};
 pub use sightings::{Sighting, Sightings};
 pub use snapshots::{MakeSnapshot, Snapshot, SnapshotMaker, Snapshots};
 pub use symbols::{Directory, Names};
+pub use terms::Sender;
 pub use voice::{Outbound, Page, Voice};
 pub use watchers::Watchers;
 

@@ -355,13 +355,18 @@ impl State {
             return Ok(false);
         }
         while offset < stream.released() {
-            let bytes = stream.bytes_from(offset);
-            let sent = transport.send(id, bytes)?;
-            offset += sent as u64;
+            let mut end = offset;
+            let pieces = std::array::from_fn(|_| {
+                let piece = stream.bytes_from(end);
+                end += piece.len() as u64;
+                piece
+            });
+            let sent = transport.send_pieces(id, &pieces)? as u64;
+            offset += sent;
             if sent > 0 {
                 conn.sent(now_ns);
             }
-            if sent < bytes.len() {
+            if offset < end {
                 break;
             }
         }

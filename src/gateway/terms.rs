@@ -7,10 +7,14 @@ use crate::order::{
 use super::symbols::Directory;
 
 /// Who sends, and what the names in its messages mean.
-pub(super) struct Sender<'a> {
+pub struct Sender<'a> {
+    /// The user.
     pub user: UserId,
+    /// Its firm.
     pub firm: FirmId,
+    /// The firm's name, padded right.
     pub firm_name: [u8; 4],
+    /// Symbols by name.
     pub symbols: &'a Directory,
 }
 

@@ -16,6 +16,7 @@ pub mod format;
 mod lock;
 mod reader;
 mod segment_file;
+mod staging;
 mod writer;
 
 pub use chaser::Chaser;

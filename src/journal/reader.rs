@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::JournalError;
 use super::format::{HEADER_BYTES, Header, Place, RECORD_BYTES, RECORDS_MAX, read_place};
-use super::segment_file::{SegmentFile, list};
+use super::segment_file::{clear_tail, list};
 use crate::order::{Command, SeqNum};
 
 /// Where a journal ends.
@@ -170,5 +170,5 @@ pub fn read_all(dir: &Path, mut see: impl FnMut(&Command)) -> Result<Reader, Jou
 
 /// Clears what a torn write left, and any segment prepared behind the last used one stays.
 pub fn repair(dir: &Path, tail: Tail) -> Result<(), JournalError> {
-    SegmentFile::open(dir, tail.segment, tail.used)?.clear_tail()
+    clear_tail(dir, tail.segment, tail.used)
 }

@@ -4,16 +4,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::JournalError;
 use super::format::{Header, RECORDS_MAX, Record};
 use super::reader::Tail;
 use super::segment_file::{SegmentFile, path_of};
+use super::staging::Staging;
 use crate::order::{Command, SeqNum};
 use crate::ring::Consumer;
 
 /// Most records of one write: 1 MiB.
 const BATCH_MAX: usize = 8192;
+
+/// Between pieces of the next segment: a disk that fills all of it at once is not there for the journal meanwhile.
+const FILL_PAUSE: Duration = Duration::from_micros(500);
 
 /// How far the journal is on disk, shared with whoever waits for it.
 #[derive(Clone, Debug)]
@@ -57,7 +62,7 @@ pub struct JournalWriter {
     /// The segment after this one, being made on a helper thread.
     next: Option<JoinHandle<Result<SegmentFile, JournalError>>>,
     commands: Consumer<Command>,
-    batch: Vec<Record>,
+    staging: Staging,
     durable: Durable,
 }
 
@@ -71,8 +76,13 @@ impl JournalWriter {
     ) -> Result<JournalWriter, JournalError> {
         let (number, segment) = match start.tail {
             Some(tail) => (tail.segment, SegmentFile::open(dir, tail.segment, tail.used)?),
-            None => (1, SegmentFile::create(dir, &Header::new(1, start.session, start.begun_ns))?),
+            None => {
+                let header = Header::new(1, start.session, start.begun_ns);
+                (1, SegmentFile::create(dir, &header, Duration::ZERO)?)
+            }
         };
+        let mut staging = Staging::new(BATCH_MAX);
+        staging.begin_with(&segment.shared_block()?);
         Ok(JournalWriter {
             dir: dir.to_owned(),
             start,
@@ -80,7 +90,7 @@ impl JournalWriter {
             segment,
             next: None,
             commands,
-            batch: Vec::with_capacity(BATCH_MAX),
+            staging,
             durable,
         })
     }
@@ -93,18 +103,20 @@ impl JournalWriter {
         if self.segment.room() == 0 {
             self.rotate()?;
         }
-        self.batch.clear();
-        let batch = &mut self.batch;
-        self.commands.pop_batch(BATCH_MAX.min(self.segment.room()), |command| {
-            batch.push(Record::sealing(command, batch.len() as u32));
+        let (staging, mut last) = (&mut self.staging, SeqNum(0));
+        let count = self.commands.pop_batch(BATCH_MAX.min(self.segment.room()), |command| {
+            staging.push(&Record::sealing(command, staging.records() as u32));
+            last = command.seq;
         });
-        let Some(last) = self.batch.last() else { return Ok(0) };
-        self.segment.append(&self.batch)?;
-        self.durable.reach(last.command.seq);
+        if count == 0 {
+            return Ok(0);
+        }
+        self.segment.append(staging)?;
+        self.durable.reach(last);
         if self.next.is_none() && self.segment.room() < RECORDS_MAX / 2 {
             self.prepare_next();
         }
-        Ok(self.batch.len())
+        Ok(count)
     }
 
     /// Starts making the next segment, so that it is there when this one is full.
@@ -115,7 +127,7 @@ impl JournalWriter {
             if path_of(&dir, number).exists() {
                 SegmentFile::open(&dir, number, 0)
             } else {
-                SegmentFile::create(&dir, &header)
+                SegmentFile::create(&dir, &header, FILL_PAUSE)
             }
         }));
     }

@@ -69,6 +69,9 @@ pub trait Handler {
 /// Bytes a handler may leave unconsumed on a connection; more closes it.
 pub const UNCONSUMED_MAX: usize = 4096;
 
+/// Pieces that [`Transport::send_pieces`] takes.
+pub const PIECES: usize = 4;
+
 /// Moves bytes. Nothing here blocks: who has nothing to do waits by [`Transport::wakes_by`].
 pub trait Transport {
     /// Takes in what there is, up to about `budget` bytes, and tells the handler. `now_ns` is
@@ -79,6 +82,23 @@ pub trait Transport {
     /// means to wait for [`Handler::writable`]. Fails if the connection is gone, which the
     /// handler is told in the next poll.
     fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Result<usize, Close>;
+
+    /// The same with bytes that lie in several places, in one piece where that is less work.
+    fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]; PIECES]) -> Result<usize, Close> {
+        let mut all = 0;
+        for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+            let sent = match self.send(conn, piece) {
+                // Of a connection that is gone by now the handler is told anyway.
+                Err(Close) if all > 0 => 0,
+                sent => sent?,
+            };
+            all += sent;
+            if sent < piece.len() {
+                break;
+            }
+        }
+        Ok(all)
+    }
 
     /// Lets go of what was sent and may still wait for company: the end of a turn.
     fn flush(&mut self, _now_ns: u64) {}

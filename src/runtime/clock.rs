@@ -7,6 +7,9 @@ const SECOND: u64 = 1_000_000_000;
 /// How long the counter is compared with the kernel's clock at start.
 const CALIBRATION_NS: u64 = 10_000_000;
 
+/// Pairs of readings of which the fastest counts.
+const READINGS: usize = 5;
+
 /// Reads Unix time in nanoseconds, in about ten of them.
 ///
 /// Where the processor has an invariant time stamp counter, the counter is scaled to the
@@ -38,7 +41,7 @@ impl Clock {
         if !has_invariant_counter() {
             return Clock { counter: None };
         }
-        let (ticks, unix_ns) = (read_counter(), kernel_ns());
+        let (ticks, unix_ns) = read_both();
         while kernel_ns() < unix_ns + CALIBRATION_NS {
             std::hint::spin_loop();
         }
@@ -78,13 +81,26 @@ impl Scale {
 
     /// Sets the rate from the time since the last measurement, and starts anew from now.
     fn measure(&mut self) {
-        let (ticks, unix_ns) = (read_counter(), kernel_ns());
+        let (ticks, unix_ns) = read_both();
         let (passed, passed_ns) = (ticks - self.ticks, unix_ns.saturating_sub(self.unix_ns));
         if passed > 0 && passed_ns >= CALIBRATION_NS / 2 {
             self.ns_per_tick_q32 = ((u128::from(passed_ns) << 32) / u128::from(passed)) as u64;
         }
         (self.ticks, self.unix_ns) = (ticks, unix_ns);
     }
+}
+
+/// The counter and the kernel's clock at one moment. A thread that is put aside between the two readings would take
+/// them milliseconds apart, and be that much ahead or behind until it measures again: of several pairs the one that
+/// was read fastest counts.
+fn read_both() -> (u64, u64) {
+    let pair = |_| {
+        let before = read_counter();
+        let unix_ns = kernel_ns();
+        let took = read_counter().wrapping_sub(before);
+        (took, (before.wrapping_add(took / 2), unix_ns))
+    };
+    (0..READINGS).map(pair).min_by_key(|(took, _)| *took).expect("there is one").1
 }
 
 /// Unix time from the kernel, in nanoseconds.

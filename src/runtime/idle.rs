@@ -43,17 +43,22 @@ const LINGERING: u32 = 5_000;
 /// The longest sleep that nothing ends.
 const SLEEP_MAX_US: u32 = 200;
 
+/// Turns without a pause after which one that shares its core yields: whoever woke there, the journal first, would
+/// else wait for the scheduler's next tick, which is milliseconds away.
+const BUSY_TURNS: u32 = 16;
+
 /// One agent's idle state.
 #[derive(Debug)]
 pub struct Idle {
     strategy: IdleStrategy,
     empty_polls: u32,
+    busy_turns: u32,
 }
 
 impl Idle {
     /// Starts busy.
     pub fn new(strategy: IdleStrategy) -> Idle {
-        Idle { strategy, empty_polls: 0 }
+        Idle { strategy, empty_polls: 0, busy_turns: 0 }
     }
 
     /// What to do after a turn that did so much work.
@@ -61,6 +66,12 @@ impl Idle {
     pub fn after(&mut self, work: usize) -> Pause {
         if work > 0 {
             self.empty_polls = 0;
+            self.busy_turns += 1;
+            let shares = matches!(self.strategy, IdleStrategy::Yield | IdleStrategy::Park);
+            if shares && self.busy_turns >= BUSY_TURNS {
+                self.busy_turns = 0;
+                return Pause::Yield;
+            }
             return Pause::None;
         }
         self.empty_polls = self.empty_polls.saturating_add(1);
@@ -104,6 +115,17 @@ mod tests {
         assert_eq!(pause(IdleStrategy::Rest, 1), Pause::Sleep(SLEEP_MAX_US));
         assert_eq!(pause(IdleStrategy::Linger, 1_000), Pause::Nap(SLEEP_MAX_US));
         assert_eq!(pause(IdleStrategy::Linger, 10_000), Pause::Sleep(SLEEP_MAX_US));
+    }
+
+    #[test]
+    fn one_that_shares_its_core_lets_others_run_however_much_there_is_to_do() {
+        for strategy in [IdleStrategy::Yield, IdleStrategy::Park] {
+            let mut idle = Idle::new(strategy);
+            let pauses: Vec<Pause> = (0..4 * BUSY_TURNS).map(|_| idle.after(1)).collect();
+            assert_eq!(pauses.iter().filter(|pause| **pause == Pause::Yield).count(), 4);
+        }
+        let mut idle = Idle::new(IdleStrategy::SpinThenPark);
+        assert!((0..1_000).all(|_| idle.after(1) == Pause::None));
     }
 
     #[test]

@@ -25,6 +25,9 @@ const NAP_US: u32 = 50;
 /// The same where all stages are one agent's, which then waits for the disk alone.
 const DISK_NAP_US: u32 = 20;
 
+/// Batches that the inline agent takes through risk and book before it answers.
+const ROUNDS_MAX: usize = 8;
+
 /// Where no acknowledgement waits for the disk, the journal rests this long between writes: each
 /// puts more on disk, and the cores are left to the orders.
 const REST: Duration = Duration::from_millis(2);
@@ -105,17 +108,25 @@ impl RiskDuty {
     pub fn new(agent: RiskAgent, clock: Clock, counters: &Counters) -> RiskDuty {
         let names = ["risk.sequenced", "risk.rejected", "risk.ignored", "risk.open_orders"];
         let counters = names.map(|name| counters.get(name));
-        RiskDuty { agent, watch: Watch::new(clock), counters }
+        let duty = RiskDuty { agent, watch: Watch::new(clock), counters };
+        // What the journal told of counts from the start.
+        duty.count();
+        duty
+    }
+
+    #[inline]
+    fn count(&self) {
+        let risk = &self.agent.risk;
+        let values =
+            [risk.last_seq().0, risk.rejected(), risk.ignored(), risk.open_orders() as u64];
+        self.counters.iter().zip(values).for_each(|(counter, value)| counter.set(value));
     }
 
     #[inline]
     pub fn poll_at(&mut self, now_ns: UnixNanos) -> usize {
         let work = self.agent.poll(now_ns);
         if work > 0 {
-            let risk = &self.agent.risk;
-            let values =
-                [risk.last_seq().0, risk.rejected(), risk.ignored(), risk.open_orders() as u64];
-            self.counters.iter().zip(values).for_each(|(counter, value)| counter.set(value));
+            self.count();
         }
         work
     }
@@ -193,8 +204,14 @@ impl<T: Transport + Send + 'static> Duty for InlineDuty<T> {
         for gateway in &mut self.gateways {
             work += gateway.gateway.poll_in(now_ns);
         }
-        work += self.risk.poll_at(now_ns);
-        work += self.book.poll();
+        // What came together is answered together: a send costs more than many orders.
+        for _ in 0..ROUNDS_MAX {
+            let carried_out = self.risk.poll_at(now_ns) + self.book.poll();
+            work += carried_out;
+            if carried_out == 0 {
+                break;
+            }
+        }
         for gateway in &mut self.gateways {
             work += gateway.poll_out();
         }

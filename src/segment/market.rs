@@ -55,7 +55,7 @@ pub(super) fn open(config: &Config) -> Result<Opened, SegmentError> {
 }
 
 /// The book's capacity, for whoever has a book of its own.
-pub(super) fn book_capacity(config: &Config) -> crate::book::Capacity {
+pub fn book_capacity(config: &Config) -> crate::book::Capacity {
     crate::book::Capacity { orders: *config.gateway.max_orders.get_ref(), symbols: SYMBOLS_MAX }
 }
 
@@ -78,7 +78,7 @@ pub(super) fn tape(
         }
         Some(place) => Ring::Shared(publish(&place, &terms(config, keep)?).map_err(shared)?),
     };
-    Ok(Some(Tape::new(ring, session)))
+    Ok(Some(Tape::new(ring, session, journal)))
 }
 
 /// Name of the feed's session: the configuration's, or the journal's, or the one that came after it.
@@ -182,6 +182,7 @@ pub(super) fn parts(
             let setup = RequestsSetup {
                 socket,
                 session,
+                tag: tape.tag(),
                 ring: tape.subscriber(),
                 next: tape.next(),
                 packet_bytes: mtu - UDP_BYTES,

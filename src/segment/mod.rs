@@ -18,6 +18,7 @@ mod stop;
 mod transport;
 
 pub use dictionary::{Dictionary, SymbolEntry, UserEntry};
+pub use market::book_capacity;
 pub use memory::frame_memory;
 pub use recovery::{Recovered, StateHash, recover, regenerate};
 pub use stop::Stopped;

@@ -17,7 +17,7 @@ use crate::net::frames::FrameDriver as _;
 use crate::net::frames::faults::{Faults, FaultyDriver};
 use crate::net::kernel::KernelTransport;
 use crate::net::tcp::{TcpSetup, TcpTransport};
-use crate::net::{Close, ConnId, Counts, Handler, Look, Transport};
+use crate::net::{Close, ConnId, Counts, Handler, Look, PIECES, Transport};
 use crate::ring::Bell;
 use crate::runtime::{Capability, Counter, need_capabilities};
 
@@ -309,6 +309,15 @@ macro_rules! forward {
         #[inline]
         fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Result<usize, Close> {
             $each!(self, inner => inner.send(conn, bytes))
+        }
+
+        #[inline]
+        fn send_pieces(
+            &mut self,
+            conn: ConnId,
+            pieces: &[&[u8]; PIECES],
+        ) -> Result<usize, Close> {
+            $each!(self, inner => inner.send_pieces(conn, pieces))
         }
 
         #[inline]

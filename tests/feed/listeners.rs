@@ -5,19 +5,30 @@ use std::time::Duration;
 use millrace::client::feed::{Arbiter, take_in};
 use millrace::client::market::Market;
 use millrace::client::{Client, LoginError, Received};
+use millrace::segment::{journal_dir, recover};
 
-use super::common::{PATIENCE, QUIET, buy, enter, sell};
+use super::common::{PATIENCE, buy, config, config_text, enter, sell, silence};
 use super::venue::{Exchange, Reader, Spoilt, assert_is_the_journals};
 
-/// All that a client is told until nothing comes any more, as far as it is copied.
-fn told(client: &mut Client) -> Vec<Vec<u8>> {
+/// All that one who trades was told, as far as it is copied.
+fn own_of(client: &mut Client) -> Vec<Vec<u8>> {
+    // An order of nothing is refused, behind everything else.
+    let last = u32::MAX;
+    client.send(&buy(last, 0, "100.00").encode()).unwrap();
     let mut all = vec![];
-    while let Some(received) = client.receive(2 * QUIET).unwrap() {
-        if let Received::Message(_, bytes) = received {
-            all.push(bytes);
+    loop {
+        let message = client.message(PATIENCE).unwrap();
+        match message[0] {
+            b'J' if message[9..13] == last.to_be_bytes() => return all,
+            kind if b"AUECDRM".contains(&kind) => all.push(message),
+            _ => {}
         }
     }
-    all
+}
+
+/// The next messages of one who watches.
+fn copied(client: &mut Client, count: usize) -> Vec<Vec<u8>> {
+    (0..count).map(|_| client.message(PATIENCE).unwrap()).collect()
 }
 
 /// A message without its appendage, which in a copy says whose it is.
@@ -59,11 +70,9 @@ fn who_watches_a_firm_is_told_what_its_users_are_told() {
     exchange.trade(11, 600);
     exchange.told();
     let mut alice = exchange.venue.client_from("ALICE", 1);
-    let is_copied = |message: &Vec<u8>| b"AUECDRM".contains(&message[0]);
-    let own: Vec<_> = told(&mut alice).into_iter().filter(is_copied).collect();
-    let mut copies = told(&mut watcher);
+    let own = own_of(&mut alice);
     assert!(own.len() > 300, "{}", own.len());
-    assert_eq!(copies.len(), own.len());
+    let mut copies = copied(&mut watcher, own.len());
     for (copy, own) in copies.iter().zip(&own) {
         assert_eq!(fixed(copy), fixed(own));
         assert_eq!(about(copy), ("AAA".to_owned(), "ALICE".to_owned()));
@@ -71,27 +80,29 @@ fn who_watches_a_firm_is_told_what_its_users_are_told() {
     // The same again from the start, and after a restart, whose stream comes from the journal.
     drop(watcher);
     let mut again = exchange.watcher("WATCHA", 1);
-    let replayed = told(&mut again);
+    let replayed = copied(&mut again, 1 + own.len());
     assert_eq!(replayed[0][0], b'S', "the first message is the start of the day");
     assert_eq!(replayed[1..], copies);
     drop((again, alice));
     let Exchange { venue, lines, request } = exchange;
-    let (stopped, scratch) = venue.stop();
+    let (_, scratch) = venue.stop();
     let lines = [lines[0], lines[1]];
     let exchange = Exchange::start_in(scratch, "", "", lines, request);
     let mut again = exchange.watcher("WATCHA", 2);
-    assert_eq!(told(&mut again), copies);
+    assert_eq!(copied(&mut again, copies.len()), copies);
+    silence(&mut again);
     // Another that watches both firms has it all, in order.
+    let mut bob = exchange.venue.client_from("BOB", 1);
     let mut both = exchange.watcher("WATCHB", 2);
-    let all = told(&mut both);
+    let all = copied(&mut both, copies.len() + own_of(&mut bob).len());
+    silence(&mut both);
     copies.retain(|copy| !all.contains(copy));
     assert_eq!(copies, [] as [Vec<u8>; 0]);
     assert!(all.iter().any(|copy| about(copy).0 == "BBB"));
-    let recovered = {
-        let config = &exchange.venue.config;
-        let dir = millrace::segment::journal_dir(config);
-        millrace::segment::recover(&dir, config).unwrap()
-    };
+    drop((again, bob, both));
+    let (stopped, scratch) = exchange.venue.stop();
+    let config = config(&scratch.0, &config_text("", ""));
+    let recovered = recover(&journal_dir(&config), &config).unwrap();
     assert_eq!(recovered.state_hash(), stopped.state_hash);
 }
 
@@ -143,7 +154,8 @@ fn who_joins_late_by_a_snapshot_ends_with_the_same_book() {
     // Somebody who takes nothing of a snapshot is in nobody's way.
     let mut idle = Client::login(exchange.glimpse(), "BOB", "secret", 0).unwrap();
     let (market, next) = snapshot(&exchange, "ALICE");
-    assert!(market.orders() > 100 && next > 1_000, "{} orders, {next}", market.orders());
+    // How many there are depends on whose orders came first.
+    assert!(market.orders() > 100 && next > 500, "{} orders, {next}", market.orders());
     let mut late = Reader::open(&exchange, 1, Spoilt::default(), 2);
     (late.market, late.arbiter) = (market, Arbiter::from(next));
     exchange.trade(18, 500);

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use millrace::runtime::counters::read_file;
 
 use super::common::{PATIENCE, Scratch};
-use super::venue::{Reader, Spoilt, assert_is_the_journals, free_port, group, text, trade};
+use super::venue::{
+    Reader, Spoilt, assert_is_the_journals, group, request_address, text, told, trade,
+};
 
 /// A gateway in a process of its own.
 struct Process {
@@ -51,15 +53,7 @@ impl Process {
 
     /// Messages told, once all that was sequenced is.
     fn told(&self) -> u64 {
-        let mut before = (0, 0);
-        loop {
-            let now = (self.counter("risk.sequenced"), self.counter("feed.messages"));
-            if now == before {
-                return now.1;
-            }
-            before = now;
-            std::thread::sleep(Duration::from_millis(150));
-        }
+        told(|name| self.counter(name))
     }
 }
 
@@ -72,7 +66,7 @@ impl Drop for Process {
 
 #[test]
 fn a_feed_goes_on_exactly_where_it_was_however_often_its_gateway_is_killed() {
-    let (scratch, line, request) = (Scratch::new(), group(), free_port());
+    let (scratch, line, request) = (Scratch::new(), group(), request_address());
     let text = text("keep = 1024", "", &[line], request);
     let mut reader = Reader::of(line, request, Spoilt::default(), 1);
     for round in 0..6u64 {
@@ -106,7 +100,7 @@ fn a_feed_goes_on_exactly_where_it_was_however_often_its_gateway_is_killed() {
 /// What was told may not be on disk: those who listen are told to begin anew.
 #[test]
 fn a_feed_ahead_of_the_disk_begins_a_new_session_once_its_gateway_was_killed() {
-    let (scratch, line, request) = (Scratch::new(), group(), free_port());
+    let (scratch, line, request) = (Scratch::new(), group(), request_address());
     let text = text("", "ack = \"sequenced\"", &[line], request);
     let mut sessions = vec![];
     for round in 0..3u64 {
@@ -155,7 +149,7 @@ impl Drop for Stopped {
 
 #[test]
 fn a_feed_that_stands_still_for_ten_seconds_holds_nobody_up_and_catches_up_by_itself() {
-    let (scratch, line, request) = (Scratch::new(), group(), free_port());
+    let (scratch, line, request) = (Scratch::new(), group(), request_address());
     let gateway = Process::start(&scratch.0, &text("", "ack = \"sequenced\"", &[line], request));
     let mut reader = Reader::of(line, request, Spoilt::default(), 1);
     trade(gateway.address, 1, 1_000).unwrap();

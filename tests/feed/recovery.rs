@@ -27,7 +27,7 @@ fn two_lossy_lines_end_with_the_same_messages_and_the_journals_book() {
 }
 
 #[test]
-fn a_gateway_that_was_killed_goes_on_with_the_same_feed() {
+fn a_gateway_that_was_stopped_goes_on_with_the_same_feed() {
     let exchange = Exchange::start("", "");
     let mut reader = Reader::open(&exchange, 0, Spoilt::default(), 1);
     exchange.trade(5, 2_000);

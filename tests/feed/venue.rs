@@ -17,7 +17,7 @@ use millrace::segment::{journal_dir, recover};
 use millrace::wire::moldudp64::Header;
 use zerocopy::IntoBytes;
 
-use super::common::{PATIENCE, QUIET, Scratch, Venue, config, config_text};
+use super::common::{PATIENCE, Scratch, Venue, config, config_text};
 
 /// Groups of this process's own, one after the other.
 pub fn group() -> SocketAddr {
@@ -48,9 +48,11 @@ firm = "CMP"
 drop_copy_of = ["BBB", "AAA"]
 "#;
 
-/// A port that nobody has at the moment.
-pub fn free_port() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// Where requests are answered: an address of this process's own, so that nobody takes its port meanwhile.
+pub fn request_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let [_, _, a, b] = std::process::id().to_be_bytes();
+    (Ipv4Addr::new(127, 64 | a & 63, b, 1), 26_300 + NEXT.fetch_add(1, Ordering::Relaxed)).into()
 }
 
 /// A configuration with a feed.
@@ -78,7 +80,7 @@ pub struct Exchange {
 impl Exchange {
     /// With more lines for `[feed]` and `[gateway]`.
     pub fn start(feed: &str, gateway: &str) -> Exchange {
-        Exchange::start_in(Scratch::new(), feed, gateway, [group(), group()], free_port())
+        Exchange::start_in(Scratch::new(), feed, gateway, [group(), group()], request_address())
     }
 
     pub fn start_in(
@@ -88,16 +90,7 @@ impl Exchange {
         lines: [SocketAddr; 2],
         request: SocketAddr,
     ) -> Exchange {
-        let mut text = config_text(gateway, "");
-        for user in ["ALICE", "BOB"] {
-            // What they entered stays when they go.
-            let line = format!("name = \"{user}\"");
-            text = text.replace(&line, &format!("{line}\ncancel_on_disconnect = false"));
-        }
-        let text = format!(
-            "{text}{LISTENERS}\n[feed]\nlines = [\"{}\", \"{}\"]\ninterface = \"127.0.0.1\"\nrequest = \"{request}\"\n{feed}\n",
-            lines[0], lines[1],
-        );
+        let text = text(feed, gateway, &lines, request);
         let venue = Venue::start_in(scratch, &text);
         Exchange { venue, lines: lines.to_vec(), request }
     }
@@ -114,21 +107,23 @@ impl Exchange {
 
     /// Messages told so far, once everything that was sequenced is.
     pub fn told(&self) -> u64 {
-        let mut told = (0, 0);
-        loop {
-            let now = (self.venue.counter("risk.sequenced"), self.venue.counter("feed.messages"));
-            if now == told {
-                return now.1;
-            }
-            told = now;
-            std::thread::sleep(QUIET);
-        }
+        told(|name| self.venue.counter(name))
     }
 
     /// Random orders of two users: displayed, hidden, icebergs, some of which trade, are replaced or cancelled.
     pub fn trade(&self, seed: u64, messages: u32) {
         trade(self.venue.address, seed, messages).unwrap();
     }
+}
+
+/// Messages told, once all that was sequenced is.
+pub fn told(counter: impl Fn(&str) -> u64) -> u64 {
+    let deadline = Instant::now() + 3 * PATIENCE;
+    while counter("feed.followed") != counter("risk.sequenced") {
+        assert!(Instant::now() < deadline, "the feed is behind");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    counter("feed.messages")
 }
 
 /// A small generator of numbers that look random.
@@ -359,7 +354,8 @@ pub fn assert_is_the_journals(market: &Market, scratch: &Scratch) {
     for (number, symbol) in (0..).map(SymbolId).zip(&recovered.dictionary.symbols) {
         let [asks, bids] = displayed(&recovered.book, number);
         let depth = market.depth(&symbol.name).unwrap();
-        assert_eq!((&depth.bids, &depth.asks), (&bids, &asks), "{}", symbol.name);
+        let found = [&depth.asks, &depth.bids].map(|side| side.iter().collect::<BTreeMap<_, _>>());
+        assert_eq!([&found[0], &found[1]], [&asks, &bids], "{}", symbol.name);
         assert!(!bids.is_empty() || !asks.is_empty(), "{} has nothing displayed", symbol.name);
     }
 }

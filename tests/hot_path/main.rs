@@ -97,7 +97,7 @@ keep = 1024
     let text = config_text("ack = \"sequenced\"", "") + &feed;
     let config = config(&scratch.0, &text);
     let segment = Segment::start(&config).unwrap();
-    let mut session = PingPong::resting(segment.addresses()[0], "ALICE", 900);
+    let mut session = PingPong::new(segment.addresses()[0], "ALICE", 900, true);
     session.run(300);
     let told = || segment.counters().get("feed.messages").get();
     let wait = |messages| {
@@ -127,7 +127,7 @@ fn an_order_allocates_nothing_and_makes_two_system_calls() {
         let gateway = format!("topology = \"{topology}\"\nack = \"{ack}\"");
         let config = config(&scratch.0, &with_fix(&config_text(&gateway, "")));
         let segment = on_server(|| Segment::start(&config)).unwrap();
-        let mut session = PingPong::new(segment.addresses()[0], "ALICE", 3_000);
+        let mut session = PingPong::new(segment.addresses()[0], "ALICE", 3_000, false);
         session.run(1_000);
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         session.run(2_000);

@@ -25,25 +25,18 @@ pub struct PingPong {
 }
 
 impl PingPong {
-    /// Logs in and prepares `count` orders that are cancelled at once.
-    pub fn new(to: SocketAddr, user: &str, count: u32) -> PingPong {
+    /// Logs in and prepares `count` orders, that are cancelled at once or rest.
+    pub fn new(to: SocketAddr, user: &str, count: u32, rests: bool) -> PingPong {
         let mut stream = TcpStream::connect(to).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.write_all(&login_packet(user, "secret", "", 0)).unwrap();
         let mut accepted = [0; 33];
         stream.read_exact(&mut accepted).unwrap();
         assert_eq!(accepted[2], b'A');
-        let order = |n| NewOrder::new(n, b'B', 10, "AAPL", Price(1_000_000)).ioc();
-        let orders = (1..=count).map(|n| packet(b'U', &order(n).encode())).collect();
-        PingPong { stream, orders, at: 0, rests: false }
-    }
-
-    /// The same with orders that rest.
-    #[allow(dead_code, reason = "the test's, not the bench's")]
-    pub fn resting(to: SocketAddr, user: &str, count: u32) -> PingPong {
         let order = |n| NewOrder::new(n, b'B', 10, "AAPL", Price(1_000_000));
+        let order = |n| if rests { order(n) } else { order(n).ioc() };
         let orders = (1..=count).map(|n| packet(b'U', &order(n).encode())).collect();
-        PingPong { orders, rests: true, ..PingPong::new(to, user, 0) }
+        PingPong { stream, orders, at: 0, rests }
     }
 
     /// Enters `count` orders, each after the answer to the one before.
@@ -110,7 +103,7 @@ pub fn count_system_calls(
         let _ = child.wait();
         return None;
     };
-    let mut session = PingPong::new(address.parse().unwrap(), "TRADE1", orders);
+    let mut session = PingPong::new(address.parse().unwrap(), "TRADE1", orders, false);
     session.run(orders as usize);
     // The gateway is strace's child: stopping it ends both.
     let traced = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id()));

@@ -103,8 +103,12 @@ struct Reports {
 impl Reports {
     fn new() -> Reports {
         let mut voice = Voice::new(Protocol::Fix(Version::Fix44), "MILLRACE", "CLIENT1");
-        let names =
-            Names { symbols: vec![*b"AAPL    "], firms: vec![*b"FIRM"], users: vec![FirmId(0)] };
+        let names = Names {
+            symbols: vec![*b"AAPL    "],
+            firms: vec![*b"FIRM"],
+            users: vec![FirmId(0)],
+            user_names: vec![*b"CLIENT"],
+        };
         let mut page = Page::default();
         let mut command = Command::new(CommandKind::Enter, UserId(0), FirmId(0));
         (command.user_ref, command.qty) = (UserRefNum(1), u32::MAX);

@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     for _ in 0..arguments.runs {
         for row in &mut rows {
             if signals::wait(std::time::Duration::ZERO) {
-                return Err("interrupted".into());
+                return Err(super::INTERRUPTED.into());
             }
             row.times_ns.add(&measure(&plan, row, arguments.loss_ppm)?)?;
         }

@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     for _ in 0..arguments.runs {
         for (parsers, found) in PARSERS.iter().zip(&mut found) {
             if signals::wait(Duration::ZERO) {
-                return Err("interrupted".into());
+                return Err(super::INTERRUPTED.into());
             }
             found.push(measure(arguments, *parsers)?);
         }

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use serde_json::json;
 
 use super::super::Outcome;
 use super::orders::WaitsFor;
-use super::picture::{Curve, percentiles};
 use super::place::Place;
 use super::plan::{Measured, Plan, histogram};
+use super::report::{
+    Curve, Leave, PERCENTILE_HEAD, Section, Table, Watch, alone, cells, figure, median, percentiles,
+};
 use super::{echo, fix, orders};
 use crate::client::playground::{Carrier, Playground};
 use crate::runtime::{allowed_cores, signals};
@@ -42,6 +45,8 @@ pub struct Arguments {
     /// Draw the percentiles of what was measured, kernel sockets and frames, into this SVG.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    #[command(flatten)]
+    into: Leave,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -69,6 +74,8 @@ struct Row<'a> {
     p50_us: Vec<f64>,
     p99_us: Vec<f64>,
     calls: Vec<f64>,
+    /// There was no run that nothing disturbed.
+    disturbed: bool,
     /// Of all runs.
     times_ns: Histogram<u64>,
 }
@@ -81,48 +88,66 @@ impl<'a> Row<'a> {
     ) -> Row<'a> {
         let (p50_us, p99_us, calls) = (vec![], vec![], vec![]);
         let (name, measure, times_ns) = (name.to_owned(), Box::new(measure), histogram());
-        Row { name, floor, measure, p50_us, p99_us, calls, times_ns }
+        Row { name, floor, measure, p50_us, p99_us, calls, disturbed: false, times_ns }
+    }
+
+    fn forget(&mut self) {
+        self.p50_us.clear();
+        self.p99_us.clear();
+        self.calls.clear();
+        self.times_ns.reset();
     }
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
     // An interrupted run still removes what it made.
     signals::hold_back();
-    match allowed_cores()[..] {
-        [first, second, ..] => measure(arguments, [first, second]),
-        _ => Err("two cores are needed, one for each side".into()),
-    }
+    let section = compare(arguments)?;
+    alone(&arguments.into, section)
 }
 
-fn measure(arguments: &Arguments, cores: [usize; 2]) -> Outcome {
+pub fn compare(arguments: &Arguments) -> Result<Section, Box<dyn std::error::Error>> {
+    let title = "One order at a time, next to a bare echo";
+    let mut section = Section::new("wire", title, "millrace bench wire");
+    match allowed_cores()[..] {
+        [first, second, ..] => measure(arguments, [first, second], &mut section)?,
+        _ => return Err("two cores are needed, one for each side".into()),
+    }
+    Ok(section)
+}
+
+fn measure(arguments: &Arguments, cores: [usize; 2], section: &mut Section) -> Outcome {
     let plan =
         Plan { round_trips: arguments.round_trips, idle: arguments.idle, together: 1, cores };
     let mut curves = vec![];
     let wanted = |which| arguments.transport == which || arguments.transport == Which::All;
     if wanted(Which::Kernel) {
         let place = Place::Loopback;
-        table("loopback", kernel_rows(&place), arguments, &plan, &mut curves)?;
+        table("loopback", kernel_rows(&place), arguments, &plan, &mut curves, section)?;
     }
     if arguments.feed {
-        feed_table(arguments, &plan, &mut curves)?;
+        feed_table(arguments, &plan, &mut curves, section)?;
     }
     if wanted(Which::Fix) {
         let place = Place::Loopback;
-        table("FIX 4.4, loopback", fix_rows(&place), arguments, &plan, &mut curves)?;
+        table("FIX 4.4, loopback", fix_rows(&place), arguments, &plan, &mut curves, section)?;
     }
     if wanted(Which::AfXdp) {
         let carrier = Carrier::AfXdp(vec![0]);
-        on_veth::<echo::OnAfXdp>("af_xdp", &carrier, arguments, &plan, &mut curves)?;
+        on_veth::<echo::OnAfXdp>("af_xdp", &carrier, arguments, &plan, &mut curves, section)?;
     }
     #[cfg(feature = "dpdk")]
     if wanted(Which::Dpdk) {
         let carrier = Carrier::Dpdk("net_af_xdp");
-        on_veth::<echo::OnDpdk>("dpdk", &carrier, arguments, &plan, &mut curves)?;
+        on_veth::<echo::OnDpdk>("dpdk", &carrier, arguments, &plan, &mut curves, section)?;
     }
+    let picture = percentiles("One order at a time, both sides spinning", &curves);
     if let Some(file) = &arguments.svg {
-        std::fs::write(file, percentiles("One order at a time, both sides spinning", &curves))?;
+        std::fs::write(file, &picture)?;
         println!("{} shows the percentiles", file.display());
     }
+    section.picture(picture);
+    curves.iter().for_each(|curve| section.histogram(&curve.name, &curve.times_ns));
     Ok(())
 }
 
@@ -136,7 +161,12 @@ fn kernel_rows<'a>(place: &'a Place<'a>) -> Vec<Row<'a>> {
 }
 
 /// What a feed costs those who trade, and how long it takes until all have heard.
-fn feed_table(arguments: &Arguments, plan: &Plan, curves: &mut Vec<Curve>) -> Outcome {
+fn feed_table(
+    arguments: &Arguments,
+    plan: &Plan,
+    curves: &mut Vec<Curve>,
+    section: &mut Section,
+) -> Outcome {
     let place = Place::Loopback;
     let mut rows = kernel_rows(&place);
     rows.push(Row::new("order to Accepted, feed on", Some((0, 1.25)), |plan| {
@@ -149,12 +179,12 @@ fn feed_table(arguments: &Arguments, plan: &Plan, curves: &mut Vec<Curve>) -> Ou
     rows.push(Row::new("order to ITCH, asleep", None, |plan| {
         orders::measure_with_feed(plan, WaitsFor::ItchAsleep)
     }));
-    let medians = table("loopback, with a feed", rows, arguments, plan, curves)?;
-    println!(
-        "  Accepted with the feed: {:.3} of without (mark 1.03); ITCH: {:.2} of Accepted (mark 1.50)",
-        medians[2] / medians[1],
-        medians[4] / medians[3]
-    );
+    let medians = table("loopback, with a feed", rows, arguments, plan, curves, section)?;
+    section.say(format!(
+        "Accepted with the feed: {} of without (mark 1.03); ITCH: {} of Accepted (mark 1.50)",
+        figure(medians[2] / medians[1], 3),
+        figure(medians[4] / medians[3], 2)
+    ));
     Ok(())
 }
 
@@ -176,6 +206,7 @@ fn on_veth<F: echo::Floor>(
     arguments: &Arguments,
     plan: &Plan,
     curves: &mut Vec<Curve>,
+    section: &mut Section,
 ) -> Outcome {
     let playground = Playground::new(1)?;
     let place = Place::Veth(&playground);
@@ -190,63 +221,102 @@ fn on_veth<F: echo::Floor>(
     rows.push(row("UDP echo", None, |plan, place, _| echo::udp::<F>(plan, place)));
     rows.push(row("TCP echo", None, |plan, place, _| echo::tcp::<F>(plan, place)));
     rows.push(row("order to Accepted", Some((3, 1.5)), orders::measure));
-    let medians = table("veth", rows, arguments, plan, curves)?;
-    println!(
-        "  {name}: {:.2} of kernel sockets (mark 1.00, goal 0.80), {:.2} of the UDP echo",
-        medians[4] / medians[1],
-        medians[4] / medians[2]
-    );
+    let medians = table("veth", rows, arguments, plan, curves, section)?;
+    section.say(format!(
+        "{name}: {} of kernel sockets (mark 1.00, goal 0.80), {} of the UDP echo",
+        figure(medians[4] / medians[1], 2),
+        figure(medians[4] / medians[2], 2)
+    ));
     Ok(())
 }
 
-/// Measures the rows in turn and prints them. Returns their medians of p50.
+/// Runs that may be disturbed for each that is not.
+const ATTEMPTS: u32 = 3;
+
+/// Measures the rows in turn and prints them. Returns their medians of p50; of one that was always disturbed, none.
 fn table(
     wire: &str,
     mut rows: Vec<Row<'_>>,
     arguments: &Arguments,
     plan: &Plan,
     curves: &mut Vec<Curve>,
+    section: &mut Section,
 ) -> Result<Vec<f64>, Box<dyn std::error::Error>> {
+    let mut disturbed = vec![];
     for _ in 0..arguments.runs {
         for row in &mut rows {
-            if signals::wait(Duration::ZERO) {
-                return Err("interrupted".into());
+            for attempt in 1..=ATTEMPTS {
+                if signals::wait(Duration::ZERO) {
+                    return Err(super::INTERRUPTED.into());
+                }
+                let (figures, meanwhile) = Watch::over(|| (row.measure)(plan));
+                let figures = figures?;
+                std::thread::sleep(Duration::from_millis(20));
+                if let Some(reason) = meanwhile.reason() {
+                    disturbed.push(reason);
+                    // A row without any run has no ratio; one at least is kept of those that stay so.
+                    if attempt < ATTEMPTS || !row.p50_us.is_empty() {
+                        continue;
+                    }
+                    row.disturbed = true;
+                } else if std::mem::take(&mut row.disturbed) {
+                    // The one that was kept for want of another goes.
+                    row.forget();
+                }
+                row.p50_us.push(figures.times_ns.value_at_quantile(0.5) as f64 / 1000.0);
+                row.p99_us.push(figures.times_ns.value_at_quantile(0.99) as f64 / 1000.0);
+                row.calls.extend(figures.driver_calls);
+                row.times_ns.add(&figures.times_ns)?;
+                break;
             }
-            let figures = (row.measure)(plan)?;
-            row.p50_us.push(figures.times_ns.value_at_quantile(0.5) as f64 / 1000.0);
-            row.p99_us.push(figures.times_ns.value_at_quantile(0.99) as f64 / 1000.0);
-            row.calls.extend(figures.driver_calls);
-            row.times_ns.add(&figures.times_ns)?;
-            std::thread::sleep(Duration::from_millis(20));
         }
     }
-    println!(
+    section.say(format!(
         "{wire}: {} round trips a run, medians of {} runs in turn, {} idle connections",
         arguments.round_trips, arguments.runs, arguments.idle
-    );
+    ));
+    if let Some(last) = disturbed.last() {
+        section.say(format!("{} disturbed runs left out: {last}", disturbed.len()));
+    }
     let medians: Vec<(f64, f64)> =
         rows.iter().map(|row| (median(&row.p50_us), median(&row.p99_us))).collect();
+    let mut head = vec![wire];
+    head.extend(PERCENTILE_HEAD);
+    head.extend(["median p50", "p99", "of the echo", "p99", "mark", "calls"]);
+    let mut table = Table::new(&head);
     for (row, (p50, p99)) in rows.iter().zip(&medians) {
-        print!("  {:<28}p50 {p50:>6.2} us   p99 {p99:>6.2} us", row.name);
-        if let Some((floor, mark)) = row.floor {
-            let (floor_p50, floor_p99) = medians[floor];
-            let (p50, p99) = (p50 / floor_p50, p99 / floor_p99);
-            print!("   {p50:.2} and {p99:.2} of the echo (mark {mark:.2})");
-        }
-        if !row.calls.is_empty() {
-            print!("   {:.2} system calls", median(&row.calls));
-        }
-        println!();
+        let mut line = vec![row.name.clone()];
+        line.extend(cells(&row.times_ns));
+        line.extend([format!("{p50:.2}"), format!("{p99:.2}")]);
+        line.extend(match row.floor {
+            Some((floor, _)) if row.disturbed || rows[floor].disturbed => {
+                ["disturbed".to_owned(), String::new(), String::new()]
+            }
+            Some((floor, mark)) => {
+                let (floor_p50, floor_p99) = medians[floor];
+                let (p50, p99) = (p50 / floor_p50, p99 / floor_p99);
+                let holds = if p50 <= mark { "holds" } else { "does not hold" };
+                [format!("{p50:.2}"), format!("{p99:.2}"), format!("{mark:.2} ({holds})")]
+            }
+            None => Default::default(),
+        });
+        line.push(match row.calls.is_empty() {
+            true => String::new(),
+            false => format!("{:.2}", median(&row.calls)),
+        });
+        table.row(line);
     }
+    section.table(table);
+    let kept = rows
+        .iter()
+        .map(|row| (row.name.clone(), json!({ "p50_us": row.p50_us, "p99_us": row.p99_us })));
+    section.keep(wire, kept.collect::<serde_json::Map<_, _>>().into());
+    let told =
+        rows.iter().zip(medians).map(|(row, (p50, _))| if row.disturbed { f64::NAN } else { p50 });
+    let told = told.collect();
     curves.extend(rows.into_iter().map(|row| {
         let name = if wire == "veth" { format!("{}, veth", row.name) } else { row.name };
         Curve { name, times_ns: row.times_ns }
     }));
-    Ok(medians.into_iter().map(|(p50, _)| p50).collect())
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    Ok(told)
 }

@@ -1,6 +1,6 @@
 //! `millrace ring`: rings that processes share, from the command line.
 
-mod bench;
+pub mod bench;
 mod consume;
 mod produce;
 mod show;

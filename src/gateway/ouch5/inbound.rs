@@ -15,11 +15,7 @@ use super::letters::read_side;
 
 /// Writes the command that a message asks for over `command`.
 #[inline]
-pub(in crate::gateway) fn translate(
-    message: Inbound<'_>,
-    from: &Sender<'_>,
-    command: &mut Command,
-) {
+pub fn translate(message: Inbound<'_>, from: &Sender<'_>, command: &mut Command) {
     match message {
         Inbound::Enter(order, tail) => enter(order, tail, from, command),
         Inbound::Replace(order, tail) => replace(order, tail, from, command),

@@ -4,5 +4,5 @@ mod inbound;
 pub(super) mod letters;
 mod outbound;
 
-pub(super) use inbound::translate;
+pub use inbound::translate;
 pub(super) use outbound::encode;

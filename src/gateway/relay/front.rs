@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use super::{CREDIT_BYTES, Ends, Kind, PARCEL_BYTES, PARCELS, Parcel, WAIT_US, stage_bytes};
-use crate::net::{Close, ConnId, Counts, Handler, Look, Transport};
+use crate::net::{Close, ConnId, Counts, Handler, Look, PIECES, Transport};
 use crate::ring::Producer;
 
 /// Connections that one turn may read, at most; each may leave part of a parcel empty.
@@ -248,6 +248,10 @@ impl<T: Transport> Transport for Front<T> {
 
     fn send(&mut self, conn: ConnId, bytes: &[u8]) -> Result<usize, Close> {
         self.inner.send(conn, bytes)
+    }
+
+    fn send_pieces(&mut self, conn: ConnId, pieces: &[&[u8]; PIECES]) -> Result<usize, Close> {
+        self.inner.send_pieces(conn, pieces)
     }
 
     fn flush(&mut self, now_ns: u64) {

@@ -9,13 +9,13 @@ const EVENTS_MAX: usize = 64;
 
 /// What is ready.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ready {
+pub(crate) struct Ready {
     pub token: u64,
     pub readable: bool,
     pub writable: bool,
 }
 
-pub(super) struct Epoll {
+pub(crate) struct Epoll {
     fd: OwnedFd,
     events: [libc::epoll_event; EVENTS_MAX],
 }

@@ -3,19 +3,19 @@
 //! The connections that were active last are also read without asking epoll first, so that an
 //! order on an active connection costs one `recv` and one `send`. Idle connections cost nothing.
 
-mod epoll;
+pub(crate) mod epoll;
 mod info;
 mod socket;
 mod udp;
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::BorrowedFd;
 
-use super::{COUNTERS, Close, ConnId, Counts, Handler, Look, Transport, UNCONSUMED_MAX};
+use super::{COUNTERS, Close, ConnId, Counts, Handler, Look, PIECES, Transport, UNCONSUMED_MAX};
 use epoll::{Epoll, Ready};
 
-pub use udp::{Datagrams, listen_to};
+pub use udp::{Datagrams, listen_to, receive_stamped, stamp_arrivals};
 
 /// Connections read without asking epoll first.
 const HOT_MAX: usize = 8;
@@ -23,6 +23,10 @@ const HOT_MAX: usize = 8;
 const HOT_EMPTY_READS: u32 = 20_000;
 /// While some connections are hot, epoll is asked once in this many turns.
 const EPOLL_EVERY: u32 = 32;
+/// While so many connections are hot, it is looked whether reading them all is worth it.
+const HOT_FEW: usize = 2;
+/// Turns that epoll is asked in instead, if it was not.
+const ASKED_TURNS: u32 = 64;
 /// Bytes read from one connection in one turn.
 const READ_MAX: usize = 16 * 1024;
 /// Room kept for what a handler left: more than most messages.
@@ -68,6 +72,8 @@ pub struct KernelTransport {
     broken: Vec<u32>,
     scratch: Box<[u8]>,
     turn: u32,
+    /// Turns that epoll is still asked in instead of reading what is hot.
+    asking: u32,
     /// Turns that a new connection has waited for a place.
     waited: u32,
     refused: u64,
@@ -98,6 +104,7 @@ impl KernelTransport {
             broken: Vec::with_capacity(connections_max),
             scratch: vec![0; UNCONSUMED_MAX + READ_MAX].into_boxed_slice(),
             turn: 0,
+            asking: 0,
             waited: 0,
             refused: 0,
         })
@@ -225,6 +232,23 @@ impl KernelTransport {
         count
     }
 
+    #[inline]
+    fn write(
+        &mut self,
+        id: ConnId,
+        write: impl FnOnce(&TcpStream) -> std::io::Result<usize>,
+    ) -> Result<usize, Close> {
+        let Some(conn) = self.conn(id) else { return Err(Close) };
+        match write(&conn.stream) {
+            Ok(count) => Ok(count),
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
+            Err(_) => {
+                self.broken.push(id.index);
+                Err(Close)
+            }
+        }
+    }
+
     /// Drops a connection and tells the handler.
     fn lose(&mut self, index: u32, handler: &mut impl Handler) {
         let id = self.id(index);
@@ -282,12 +306,19 @@ impl KernelTransport {
         work
     }
 
+    /// Reads what is hot, or, while epoll is asked, only what may have more.
     fn read_hot(&mut self, handler: &mut impl Handler, budget: &mut usize, share: usize) -> usize {
         let mut work = 0;
-        let mut at = 0;
+        let (mut at, mut reads, mut brought) = (0, 0, 0);
+        let asking = self.asking > 0;
         while at < self.hot.len() && *budget >= READ_MIN {
             let index = self.hot[at];
+            if asking && self.conns[index as usize].as_ref().is_some_and(|conn| !conn.more) {
+                at += 1;
+                continue;
+            }
             let count = self.read(index, handler, share.min(*budget));
+            (reads, brought) = (reads + 1, brought + usize::from(count > 0));
             work += count;
             *budget -= count;
             if self.hot.get(at) != Some(&index) {
@@ -302,6 +333,10 @@ impl KernelTransport {
                     self.hot.swap_remove(at);
                 }
             }
+        }
+        // Some have much to say and most of the others nothing: one question is less than their reads.
+        if !asking && reads > HOT_FEW && brought > 0 && 2 * brought < reads {
+            self.asking = ASKED_TURNS;
         }
         // Nobody is always the first, whom the budget suffices for.
         if *budget < READ_MIN && !self.hot.is_empty() {
@@ -325,7 +360,10 @@ impl Transport for KernelTransport {
         let share = (budget / readers).clamp(READ_MIN, READ_MAX);
         work += self.read_hot(handler, &mut budget, share);
         self.turn = self.turn.wrapping_add(1);
+        let asked = self.asking > 0;
+        self.asking = self.asking.saturating_sub(1);
         if self.hot.is_empty()
+            || asked
             || self.hot.len() == HOT_MAX
             || !self.accepting.is_empty()
             || self.turn.is_multiple_of(EPOLL_EVERY)
@@ -342,14 +380,13 @@ impl Transport for KernelTransport {
     }
 
     fn send(&mut self, id: ConnId, bytes: &[u8]) -> Result<usize, Close> {
-        let Some(conn) = self.conn(id) else { return Err(Close) };
-        match (&conn.stream).write(bytes) {
-            Ok(count) => Ok(count),
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
-            Err(_) => {
-                self.broken.push(id.index);
-                Err(Close)
-            }
+        self.write(id, |mut stream| stream.write(bytes))
+    }
+
+    fn send_pieces(&mut self, id: ConnId, pieces: &[&[u8]; PIECES]) -> Result<usize, Close> {
+        match pieces {
+            [only, [], ..] => self.send(id, only),
+            all => self.write(id, |mut stream| stream.write_vectored(&all.map(IoSlice::new))),
         }
     }
 

@@ -111,6 +111,46 @@ impl Datagrams {
     }
 }
 
+/// Has the kernel write down when each datagram came.
+pub fn stamp_arrivals(socket: &UdpSocket) -> io::Result<()> {
+    set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &1i32)
+}
+
+/// Bytes that hold a time of arrival as the kernel hands it over.
+const CONTROL_BYTES: usize = 64;
+
+/// Receives a datagram. Returns its length and when it came, in Unix nanoseconds; 0 if the kernel did not say.
+pub fn receive_stamped(socket: &UdpSocket, bytes: &mut [u8]) -> io::Result<(usize, u64)> {
+    let mut piece = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let mut control = [0u64; CONTROL_BYTES / 8];
+    // SAFETY: zeros are a header without anything in it.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = &mut piece;
+    header.msg_iovlen = 1;
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = CONTROL_BYTES as _;
+    // SAFETY: one piece, and room for control messages, both borrowed for the call.
+    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &mut header, 0) };
+    if length < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has filled in the header.
+    let first = unsafe { libc::CMSG_FIRSTHDR(&header) };
+    // SAFETY: null, or the first control message in `control`.
+    let message = unsafe { first.as_ref() };
+    let is_time = |m: &&libc::cmsghdr| {
+        m.cmsg_level == libc::SOL_SOCKET && m.cmsg_type == libc::SCM_TIMESTAMPNS
+    };
+    let at_ns = message.filter(is_time).map_or(0, |_| {
+        // SAFETY: a control message that is there.
+        let data = unsafe { libc::CMSG_DATA(first) };
+        // SAFETY: of this type it holds a timespec, wherever it is aligned.
+        let time = unsafe { data.cast::<libc::timespec>().read_unaligned() };
+        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    });
+    Ok((length as usize, at_ns))
+}
+
 /// A socket that hears what comes along a line: a multicast group, heard on the interface that has the
 /// address `by`, or a port of this host. Others on this host may listen to the same.
 pub fn listen_to(line: SocketAddr, by: Option<IpAddr>) -> io::Result<UdpSocket> {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use hdrhistogram::Histogram;
 
 /// One line.
-pub(super) struct Curve {
+pub struct Curve {
     pub name: String,
     pub times_ns: Histogram<u64>,
 }
@@ -28,7 +28,7 @@ fn across(quantile: f64) -> f64 {
 }
 
 /// Draws the percentiles of some measurements, microseconds on a logarithmic scale.
-pub(super) fn percentiles(title: &str, curves: &[Curve]) -> String {
+pub fn percentiles(title: &str, curves: &[Curve]) -> String {
     let at = |curve: &Curve, quantile| {
         (curve.times_ns.value_at_quantile(quantile) as f64 / 1000.0).max(0.001)
     };
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn what_is_slower_is_drawn_higher_and_nothing_outside() {
         let curve = |name: &str, from: u64| {
-            let mut times_ns = super::super::plan::histogram();
+            let mut times_ns = super::super::super::plan::histogram();
             (0..10_000).for_each(|n| times_ns.record(from + n).unwrap());
             Curve { name: name.to_owned(), times_ns }
         };

@@ -1,0 +1,6 @@
+//! The ways of building.
+
+pub mod actors;
+pub mod event_loop;
+pub mod processes;
+pub mod threads;
