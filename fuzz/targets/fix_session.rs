@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
 use millrace::audit::{Overload, Tap};
-use millrace::book::{self, Book, BookAgent};
+use millrace::book::{self, Book, BookAgent, Books, Events};
 use millrace::gateway::{
     AuthAnswer, AuthLine, AuthRequest, COUNTERS, Chunk, Gateway, GatewayRings, GatewaySetup, Names,
     Outbound, Passwords, Peers, ReplayRequest, Sightings, UserSetup, Voice,
@@ -168,8 +168,8 @@ impl Venue {
         let risk = RiskAgent::new(
             risk,
             vec![to_risk],
-            feedback,
-            Outlets { book: to_book, journal: to_journal },
+            vec![feedback],
+            Outlets { books: Books::one(to_book), journal: to_journal },
             NearlyFull::default(),
         );
         let book = BookAgent::new(book, from_risk, vec![to_gateway], 1, feed);
@@ -212,7 +212,7 @@ impl Venue {
         };
         let rings = GatewayRings {
             commands,
-            events,
+            events: Events::one(events),
             auth: vec![AuthLine { requests: auth_requests, answers: auth_answers }],
             replay_requests,
             chunks,

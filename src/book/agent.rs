@@ -2,11 +2,11 @@
 
 use crate::order::{
     CancelReason, Command, CommandKind, Event, EventKind, Feedback, FeedbackKind, Price, Reject,
-    SelfTrade, Slot, UserId,
+    SelfTrade, SeqNum, Slot, UserId,
 };
 use crate::ring::{Consumer, Producer};
 
-use super::{Book, FORESEE_STEPS, Listener, Order, Reports};
+use super::{Book, FORESEE_STEPS, Listener, Order, Progress, Reports};
 
 /// The most events (and feedbacks) that one command reports before the book asks again for
 /// room, with some to spare: two fills, a restatement, and the end of the order.
@@ -99,6 +99,10 @@ pub struct BookAgent {
     commands: Consumer<Command>,
     reports: RingReports<RingOutlet>,
     listeners: Vec<Listener>,
+    /// The last command that was taken.
+    last: SeqNum,
+    /// Where it says how far it is, if there are several books: which of them this is, and what it said.
+    progress: Option<(Progress, usize, SeqNum)>,
 }
 
 impl BookAgent {
@@ -114,7 +118,15 @@ impl BookAgent {
         assert!((1..=255).contains(&gateways.len()), "a gateway's number is a byte");
         let all_to_one = gateways.len() == 1;
         let outlet = RingOutlet { gateways, routes: vec![0; users_max], all_to_one, feedback };
-        BookAgent { book, commands, reports: RingReports::new(outlet), listeners: vec![] }
+        let reports = RingReports::new(outlet);
+        let last = SeqNum(0);
+        BookAgent { book, commands, reports, listeners: vec![], last, progress: None }
+    }
+
+    /// Makes it one of several books, which have carried out everything up to `last`.
+    pub fn set_place(&mut self, book: usize, progress: Progress, last: SeqNum) {
+        self.last = last;
+        self.progress = Some((progress, book, last));
     }
 
     /// Tells nobody a user's events: whoever listens to the book tells them.
@@ -130,7 +142,7 @@ impl BookAgent {
 
     /// Takes commands while their reports have room. Returns how many were taken.
     pub fn poll(&mut self) -> usize {
-        let BookAgent { book, commands, reports, listeners } = self;
+        let BookAgent { book, commands, reports, listeners, last, .. } = self;
         let resumed = usize::from(book.is_paused());
         let taken = if book.resume(reports) {
             if book.has_to_foresee() && commands.has(FORESEEN_MIN) {
@@ -145,6 +157,7 @@ impl BookAgent {
                     CommandKind::MoveStream => reports.outlet.move_stream(command),
                     _ => {
                         book.apply(command, reports);
+                        *last = command.seq;
                         listeners.iter_mut().for_each(|listener| listener.tell(command));
                     }
                 }
@@ -155,7 +168,26 @@ impl BookAgent {
         };
         reports.outlet.publish();
         listeners.iter_mut().for_each(Listener::publish);
+        if self.progress.is_some() {
+            self.say_how_far();
+        }
         resumed + taken
+    }
+
+    /// Says up to which command it has told everything, behind what it told.
+    fn say_how_far(&mut self) {
+        let mut done = self.last;
+        if self.book.is_paused() {
+            done.0 -= 1;
+        } else {
+            // Nothing before the next one is its own. What is not sequenced has no place.
+            self.commands.peek(1, |next| done.0 = done.0.max(next.seq.0.saturating_sub(1)));
+        }
+        let Some((progress, book, said)) = &mut self.progress else { return };
+        if *said != done {
+            *said = done;
+            progress.set_done(*book, done);
+        }
     }
 
     /// Whether nothing waits to be matched or told.

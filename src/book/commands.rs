@@ -1,8 +1,9 @@
 //! What each command does to the book.
 
-use crate::order::{CancelReason, Command, CommandKind, OrderFlags, Reject, Slot, SymbolId};
+use crate::order::{
+    CancelReason, Command, CommandKind, NUMBERS_BY_PLACE, OrderFlags, Reject, Slot, SymbolId,
+};
 
-use super::numbers::Numbers;
 use super::order::{NO_LEVEL, Order};
 use super::{Book, Reports};
 
@@ -22,7 +23,7 @@ impl Book {
             CommandKind::Modify => self.modify(command, reports),
             CommandKind::DefineNumbers => {
                 let (key, _) = command.text.split_first_chunk().expect("a text is longer");
-                self.numbers = Numbers::with_key(key);
+                self.numbering.set_key(key, command.qty == NUMBERS_BY_PLACE);
                 reports.answered(command);
             }
             CommandKind::DefineSymbol => {
@@ -45,7 +46,7 @@ impl Book {
     #[inline(always)]
     fn enter(&mut self, command: &Command, reports: &mut impl Reports) {
         debug_assert!(command.qty > 0 && self.orders[command.slot.index()].level == NO_LEVEL);
-        let reference = self.next_reference();
+        let reference = self.numbering.of_order(command);
         self.orders[command.slot.index()] = new_order(command, command.qty, 0, reference);
         self.open_orders += 1;
         reports.accepted(command, reference);
@@ -67,7 +68,7 @@ impl Book {
         let executed = order.executed;
         let open = command.qty.saturating_sub(executed);
         self.withdraw(command.slot);
-        let reference = self.next_reference();
+        let reference = self.numbering.of_order(command);
         self.orders[command.slot.index()] = new_order(command, open, executed, reference);
         if open == 0 {
             self.open_orders -= 1;

@@ -20,7 +20,7 @@ pub struct Heard {
     left_out: Arc<AtomicU64>,
 }
 
-/// Makes a ring one that the book does not wait for.
+/// Makes a ring one that a book does not wait for.
 pub fn listen(commands: Producer<Command>, heard: Consumer<Command>) -> (Listener, Heard) {
     let left_out = Arc::new(AtomicU64::new(0));
     (Listener { commands, left_out: left_out.clone() }, Heard { commands: heard, left_out })

@@ -117,11 +117,12 @@ impl Book {
             order.executed += qty;
         }
         self.pools.level_mut(level).shares -= u64::from(qty);
-        self.last_match += 1;
+        let symbol = self.orders[slot.index()].symbol;
+        let match_number = self.numbering.of_match(symbol);
         let (maker, taker) = (&self.orders[maker_slot.index()], &self.orders[slot.index()]);
         let price = maker.price;
         let (shown, reserve) = (maker.shown, maker.reserve);
-        reports.executed(command, maker_slot, maker, slot, taker, qty, price, self.last_match);
+        reports.executed(command, maker_slot, maker, slot, taker, qty, price, match_number);
         if shown == 0 {
             self.unlink(maker_slot);
             if reserve > 0 {
@@ -134,8 +135,8 @@ impl Book {
 
     /// Shows an iceberg's next slice at the back of its level.
     fn refresh(&mut self, command: &Command, slot: Slot, level: u32, reports: &mut impl Reports) {
-        let reference = self.next_reference();
         let order = &mut self.orders[slot.index()];
+        let reference = self.numbering.of_slice(order.symbol);
         order.shown = order.max_floor.min(order.reserve);
         order.reserve -= order.shown;
         order.reference = reference;

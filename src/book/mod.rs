@@ -18,8 +18,11 @@ mod foresee;
 mod ladder;
 mod listener;
 mod matching;
+mod numbering;
 mod numbers;
 mod order;
+mod places;
+mod progress;
 mod records;
 mod reports;
 
@@ -29,12 +32,14 @@ pub use foresee::FORESEE_STEPS;
 pub use listener::{Heard, Listener, listen};
 pub use numbers::KEY_BYTES as NUMBERS_KEY_BYTES;
 pub use order::Order;
+pub use places::{Places, digest};
+pub use progress::{Books, Events, Progress};
 pub use reports::Reports;
 
 use crate::order::{Command, CommandKind, Price, Slot, SymbolId};
 use crate::runtime::Table;
 use ladder::{Ladder, Pools};
-use numbers::Numbers;
+use numbering::Numbering;
 use order::NO_LEVEL;
 
 /// How large a book may become. Everything is allocated at start-up.
@@ -51,11 +56,7 @@ pub struct Book {
     orders: Table<Order>,
     pools: Pools,
     ladders: Vec<Ladder>,
-    /// Order reference numbers given out.
-    references: u64,
-    numbers: Numbers,
-    /// Last match number given out.
-    last_match: u64,
+    numbering: Numbering,
     /// A command whose matching stopped because the reports had no room; see [`Book::resume`].
     paused: Option<Command>,
     open_orders: u32,
@@ -68,9 +69,7 @@ impl Book {
             orders: Table::new(capacity.orders as usize, Order::EMPTY),
             pools: Pools::new(capacity.orders),
             ladders: Vec::with_capacity(capacity.symbols as usize),
-            references: 0,
-            numbers: Numbers::plain(),
-            last_match: 0,
+            numbering: Numbering::new(capacity.symbols),
             paused: None,
             open_orders: 0,
         }
@@ -81,6 +80,7 @@ impl Book {
         assert!(symbol.index() <= self.ladders.len(), "symbols are defined in order");
         if symbol.index() == self.ladders.len() {
             self.ladders.push(Ladder::new(tick));
+            self.numbering.add_symbol();
         } else if self.ladders[symbol.index()].tick() != tick {
             assert!(
                 self.ladders[symbol.index()].is_empty(),
@@ -90,11 +90,14 @@ impl Book {
         }
     }
 
-    /// The next order reference number.
-    #[inline]
-    fn next_reference(&mut self) -> u64 {
-        self.references += 1;
-        self.numbers.of(self.references)
+    /// How large it may become.
+    fn capacity(&self) -> Capacity {
+        Capacity { orders: self.orders.len() as u32, symbols: self.ladders.capacity() as u16 }
+    }
+
+    /// Whether numbers of orders and trades follow from where they are given, as several books need it.
+    pub fn numbers_by_place(&self) -> bool {
+        self.numbering.is_by_place()
     }
 
     /// Number of orders open in all symbols.
@@ -160,42 +163,9 @@ impl Book {
             _ => None,
         }
     }
-
-    /// A second book that goes on as this one does.
-    pub fn replica(&self) -> Book {
-        assert!(!self.is_paused(), "a replica is made between two commands");
-        let orders = self.orders.len() as u32;
-        let symbols = self.ladders.capacity() as u16;
-        let mut replica = Book::new(Capacity { orders, symbols });
-        for (number, ladder) in (0..).zip(&self.ladders) {
-            replica.define_symbol(SymbolId(number), ladder.tick());
-            self.for_each_order(SymbolId(number), |slot, order| {
-                replica.orders[slot.index()] = *order;
-                replica.place(slot);
-            });
-        }
-        (replica.references, replica.numbers) = (self.references, self.numbers.clone());
-        replica.last_match = self.last_match;
-        replica.open_orders = self.open_orders;
-        replica
-    }
-
-    /// A hash of everything that decides how the book behaves from here on.
-    pub fn digest(&self) -> u64 {
-        let mut digest = Digest::new();
-        digest.add(self.references);
-        self.numbers.add_to(&mut digest);
-        digest.add(self.last_match);
-        for symbol in 0..self.ladders.len() {
-            digest.add(u64::from(self.ladders[symbol].tick().0));
-            self.for_each_order(SymbolId(symbol as u16), |slot, order| {
-                digest.add(u64::from(slot.0));
-                order.add_to(&mut digest);
-            });
-        }
-        digest.value()
-    }
 }
 
+#[cfg(test)]
+pub(crate) mod drawn;
 #[cfg(test)]
 mod tests;

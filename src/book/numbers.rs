@@ -28,6 +28,15 @@ fn left3(word: u32) -> u32 {
     (word << 3 | word >> 21) & MASK
 }
 
+fn encipher(keys: &[u32; ROUNDS], count: u64) -> u64 {
+    let (mut x, mut y) = ((count >> 24) as u32 & MASK, count as u32 & MASK);
+    for key in keys {
+        x = ((right8(x) + y) & MASK) ^ key;
+        y = left3(y) ^ x;
+    }
+    u64::from(x) << 24 | u64::from(y)
+}
+
 /// Turns counts into numbers.
 #[derive(Clone)]
 pub(super) struct Numbers {
@@ -84,15 +93,18 @@ impl Numbers {
         self.ahead = std::array::from_fn(|at| u64::from(x[at]) << 24 | u64::from(y[at]));
         // The count 0 is never asked for, so its number is free for the one whose own would be 0.
         if self.ahead.contains(&0) {
-            let free = Numbers { block: u64::MAX, ..self.clone() }.enciphered_zero();
+            let free = encipher(keys, 0);
             self.ahead = self.ahead.map(|number| if number == 0 { free } else { number });
         }
     }
 
-    #[cold]
-    fn enciphered_zero(mut self) -> u64 {
-        self.look_ahead(0);
-        self.ahead[0]
+    /// The number of a count whose neighbours will not be asked for.
+    pub fn alone(&self, count: u64) -> u64 {
+        let Some(keys) = &self.keys else { return count };
+        match encipher(keys, count) {
+            0 => encipher(keys, 0),
+            number => number,
+        }
     }
 
     pub fn add_to(&self, digest: &mut Digest) {
@@ -121,6 +133,7 @@ mod tests {
         let near = all.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) < 1 << 32).count();
         assert!(near < 10, "{near} of 100,000 are near the one before");
         assert_eq!(numbers.of(77), all[76], "in any order");
+        assert_eq!(numbers.alone(77), all[76]);
         assert_eq!(Numbers::plain().of(77), 77);
     }
 }

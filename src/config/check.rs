@@ -91,6 +91,16 @@ pub(super) fn check_whole(config: &Config, text: &str, name: &str) -> Result<(),
     if config.symbols.is_empty() {
         return checker.fail(0..0, "at least one [[symbol]] is needed, or [symbols] with a file");
     }
+    let books = *config.gateway.books.get_ref();
+    let beyond = |symbol: &&Symbol| symbol.book.is_some_and(|book| book >= books);
+    if let Some(symbol) = config.symbols.iter().find(beyond) {
+        let (name, book) = (symbol.name.get_ref(), symbol.book.unwrap_or_default());
+        let what = format!(
+            "{name} is to be in book {book}, and [gateway] books = {books}: their numbers are 0 to {}",
+            books - 1
+        );
+        return checker.fail(symbol.name.span(), what);
+    }
     check_risk(config, &checker)
 }
 
@@ -138,6 +148,12 @@ fn check_gateway(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErr
     between((*spanned.get_ref()).into(), 0, 16, spanned.span(), "fix_parsers")?;
     if *spanned.get_ref() > 0 && gateway.topology == Topology::Inline {
         let what = "fix_parsers are threads of their own: they need topology = \"pipeline\"";
+        return checker.fail(spanned.span(), what);
+    }
+    let spanned = &gateway.books;
+    between((*spanned.get_ref()).into(), 1, 64, spanned.span(), "books")?;
+    if *spanned.get_ref() > 1 && gateway.topology == Topology::Inline {
+        let what = "several books are threads of their own: they need topology = \"pipeline\"";
         return checker.fail(spanned.span(), what);
     }
     let spanned = &gateway.audit_file_bytes;

@@ -11,18 +11,19 @@ use super::{ConfigError, check};
 use crate::order::{Price, SYMBOLS_MAX};
 
 /// Every column there can be; those with a `!` have to be there.
-const COLUMNS: &str = "name!, reference_price!, tick";
+const COLUMNS: &str = "name!, reference_price!, tick, book";
 
 /// Where each key stands in a line.
 struct Columns {
     name: usize,
     reference_price: usize,
     tick: Option<usize>,
+    book: Option<usize>,
 }
 
 impl Columns {
     fn of(heading: &StringRecord) -> Result<Columns, String> {
-        let known = ["name", "reference_price", "tick"];
+        let known = ["name", "reference_price", "tick", "book"];
         if let Some(other) = heading.iter().find(|column| !known.contains(column)) {
             return Err(format!(
                 "the first line names the columns, and \"{other}\" is none; there are {COLUMNS} (! \
@@ -34,7 +35,7 @@ impl Columns {
             find(key).ok_or_else(|| format!("the column \"{key}\" is missing; there are {COLUMNS}"))
         };
         let (name, reference_price) = (need("name")?, need("reference_price")?);
-        Ok(Columns { name, reference_price, tick: find("tick") })
+        Ok(Columns { name, reference_price, tick: find("tick"), book: find("book") })
     }
 
     fn symbol(&self, line: &StringRecord) -> Result<Symbol, String> {
@@ -47,10 +48,15 @@ impl Columns {
             Ok(price)
         };
         let tick = self.tick.filter(|at| !line[*at].is_empty());
+        let book = self.book.map(|at| &line[at]).filter(|text| !text.is_empty());
+        let number = |text: &str| {
+            text.parse().map_err(|_| format!("book \"{text}\": a book is a number from 0 on"))
+        };
         Ok(Symbol {
             name: Spanned::new(0..0, line[self.name].to_owned()),
             tick: tick.map_or(Ok(Symbol::TICK), |at| price("tick", at))?,
             reference_price: price("reference_price", self.reference_price)?,
+            book: book.map(number).transpose()?,
         })
     }
 }

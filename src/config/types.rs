@@ -65,6 +65,8 @@ pub struct Gateway {
     pub confine: bool,
     /// Which agents share a core.
     pub topology: Topology,
+    /// Books that have the symbols among them, a core each with `topology = "pipeline"`.
+    pub books: Spanned<u8>,
     /// When an acknowledgement may leave.
     pub ack: Ack,
     /// Where the journal lies.
@@ -109,6 +111,7 @@ impl Default for Gateway {
             group: None,
             confine: true,
             topology: Topology::Inline,
+            books: Spanned::new(0..0, 1),
             ack: Ack::Journaled,
             data_dir: "millrace-data".into(),
             min_free_bytes: 256 << 20,
@@ -338,6 +341,9 @@ pub struct Symbol {
     /// What the price collar is measured from before the first trade.
     #[serde(deserialize_with = "price")]
     pub reference_price: Price,
+    /// Which of several books has it, from 0; else those without take turns.
+    #[serde(default)]
+    pub book: Option<u8>,
 }
 
 impl Symbol {

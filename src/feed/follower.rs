@@ -1,5 +1,5 @@
-//! The commands that the book carried out, in order and without a gap: from a ring while that keeps up,
-//! and from the journal what the ring had no room for.
+//! The commands that the books carried out, in order and without a gap: from a ring of each while those keep up,
+//! and from the journal what one of them had no room for.
 
 use std::path::Path;
 
@@ -7,9 +7,10 @@ use crate::book::Heard;
 use crate::journal::{Chaser, Durable, JournalError};
 use crate::order::{Command, SeqNum};
 
-/// Follows the book, however late.
+/// Follows the books, however late.
 pub struct Follower {
-    heard: Heard,
+    /// From each book; a command is in one of them.
+    heard: Vec<Heard>,
     chaser: Chaser,
     durable: Durable,
     /// Commands are handed out once they are on disk, and not before.
@@ -24,7 +25,7 @@ pub struct Follower {
 impl Follower {
     /// Goes on behind the command `last`; `dir` is where the journal lies.
     pub fn new(
-        heard: Heard,
+        heard: Vec<Heard>,
         dir: &Path,
         durable: Durable,
         hold_until_durable: bool,
@@ -76,25 +77,34 @@ impl Follower {
             return found;
         }
         let until = if self.hold_until_durable { durable } else { SeqNum(u64::MAX) };
-        let Follower { heard, last, behind, .. } = self;
-        let mut taken = 0;
-        heard.commands.pop_while(most, |command| {
-            let next = SeqNum(last.0 + 1);
-            if command.seq < next {
-                // Found in the journal meanwhile.
-                return true;
+        let Follower { heard, last, .. } = self;
+        let (mut taken, mut before, mut waits) = (0, usize::MAX, false);
+        // Round and round while one of them has what is next.
+        while taken < most && taken != before && !waits {
+            before = taken;
+            for Heard { commands, .. } in heard.iter_mut() {
+                commands.pop_while(most - taken, |command| {
+                    let next = SeqNum(last.0 + 1);
+                    if command.seq < next {
+                        // Found in the journal meanwhile.
+                        return true;
+                    }
+                    if command.seq > next {
+                        return false;
+                    }
+                    waits = command.seq > until || !take(command);
+                    if waits {
+                        return false;
+                    }
+                    *last = next;
+                    taken += 1;
+                    true
+                });
             }
-            *behind = command.seq > next;
-            if *behind || command.seq > until || !take(command) {
-                return false;
-            }
-            *last = next;
-            taken += 1;
-            true
-        });
-        if taken == 0 && self.heard.left_out() > self.last && self.heard.commands.available() == 0 {
-            self.behind = true;
         }
+        // Where none has it, it may still come, unless something was left out.
+        self.behind =
+            taken == 0 && !waits && heard.iter().any(|heard| heard.left_out() > self.last);
         Ok(taken)
     }
 
@@ -125,8 +135,10 @@ impl Follower {
     pub fn is_idle(&mut self) -> bool {
         self.failed
             || !self.behind
-                && self.heard.commands.available() == 0
-                && self.heard.left_out() <= self.last
+                && self
+                    .heard
+                    .iter_mut()
+                    .all(|heard| heard.commands.available() == 0 && heard.left_out() <= self.last)
     }
 }
 
@@ -143,11 +155,12 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Whatever its ring leaves out, however the disk lags and whoever takes nothing for a while: each
-        /// command is handed out once, in order, and none that is not on disk if that is asked for.
+        /// Whatever its rings leave out, whichever book is late, however the disk lags and whoever takes nothing
+        /// for a while: each command is handed out once, in order, and none that is not on disk if that is asked for.
         #[test]
         fn every_command_is_handed_out_once_and_in_order(
             hold in any::<bool>(),
+            books in 1..4usize,
             steps in prop::collection::vec((0..12u64, 0..12usize, 0..9usize, 0..10u8), 1..120),
         ) {
             let dir = std::env::temp_dir().join(format!("millrace-follower-{}", std::process::id()));
@@ -157,8 +170,11 @@ mod tests {
             let start = Start { session: *b"MRTEST    ", begun_ns: 1, tail: None };
             let (mut to_disk, on_disk) = ring::on_heap(4_096, Command::EMPTY);
             let mut writer = JournalWriter::open(&dir, start, on_disk, durable.clone()).unwrap();
-            let (commands, heard) = ring::on_heap(8, Command::EMPTY);
-            let (mut book, heard) = listen(commands, heard);
+            let of_book = || {
+                let (commands, heard) = ring::on_heap(8, Command::EMPTY);
+                listen(commands, heard)
+            };
+            let (mut listeners, heard): (Vec<_>, Vec<_>) = (0..books).map(|_| of_book()).unzip();
             let mut follower = Follower::new(heard, &dir, durable.clone(), hold, SeqNum(0));
             let (mut sequenced, mut told) = (0, 0);
             let mut poll = |follower: &mut Follower, most: usize, taken: usize| {
@@ -182,14 +198,16 @@ mod tests {
                     let mut command = Command::new(CommandKind::Enter, UserId(3), FirmId(1));
                     command.seq = SeqNum(sequenced);
                     assert_eq!(to_disk.push_slice(&[command]), 1);
-                    book.tell(&command);
+                    listeners[sequenced as usize % 7 % books].tell(&command);
                 }
-                book.publish();
+                // Which book is late with what it tells is anybody's guess.
+                listeners[most % books].publish();
                 if disk < 7 {
                     writer.write().unwrap();
                 }
                 poll(&mut follower, most, taken);
             }
+            listeners.iter_mut().for_each(|listener| listener.publish());
             while writer.write().unwrap() > 0 {}
             while poll(&mut follower, 16, 16) < sequenced {}
             // What it found in the journal may be in the ring still.

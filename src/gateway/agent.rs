@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::audit::Tap;
+use crate::book::Events;
 use crate::net::frames::Whole;
 use crate::net::{self, Close, ConnId, Handler, Transport};
-use crate::order::{Command, Event, EventKind, FirmId, SeqNum, UnixNanos, UserId};
+use crate::order::{Command, EventKind, FirmId, SeqNum, UnixNanos, UserId};
 use crate::ring::{Consumer, Producer};
 use crate::runtime::{BlockPool, Counter, Counters, Record};
 use crate::session::soup::Due;
@@ -108,8 +109,8 @@ pub struct GatewaySetup {
 pub struct GatewayRings {
     /// To risk.
     pub commands: Producer<Command>,
-    /// From the book.
-    pub events: Consumer<Event>,
+    /// From the books.
+    pub events: Events,
     /// To the password helpers, and from them.
     pub auth: Vec<AuthLine>,
     /// To the replay helper.
@@ -126,7 +127,7 @@ pub struct GatewayRings {
 pub struct Gateway<T> {
     transport: T,
     state: State,
-    events: Consumer<Event>,
+    events: Events,
     chunks: Consumer<Chunk>,
     frames: Option<Consumer<Whole>>,
     hold_until_durable: bool,
@@ -161,6 +162,7 @@ impl<T: Transport> Gateway<T> {
                 dirty: false,
                 held: false,
                 leaving: false,
+                told_all: 0,
                 pace: Pace::of(setup.max_messages_per_second),
                 setup,
             })
@@ -188,6 +190,7 @@ impl<T: Transport> Gateway<T> {
             replays: Replays::new(rings.replay_requests, conns_max),
             records: rings.records,
             counters: GatewayCounters::new(&setup.counters, &setup.counter_prefixes[0]),
+            books: rings.events.books(),
             peers: setup.peers,
             tap: setup.tap,
             watchers: setup.watchers,
@@ -538,7 +541,7 @@ impl<T: Transport> Gateway<T> {
 
     /// Whether every event was taken, and no stream is on its way from one gateway to another.
     pub fn is_idle(&mut self) -> bool {
-        self.events.available() == 0 && self.state.commands.is_drained() && !self.state.is_moving()
+        self.events.is_empty() && self.state.commands.is_drained() && !self.state.is_moving()
     }
 
     /// Brings the ends of closed connections on. Returns how many have not ended.

@@ -139,11 +139,15 @@ impl State {
         sent
     }
 
-    /// The book has told all it had to tell here: the stream goes.
+    /// A book has told all it had to tell here. Behind the last of them the stream goes.
     pub(super) fn hand_over(&mut self, user: UserId, to: u8) {
-        self.held.retain(|held| *held != user);
         let state = &mut self.users[user.index()];
-        (state.held, state.leaving) = (false, false);
+        state.told_all += 1;
+        if state.told_all < self.books {
+            return;
+        }
+        self.held.retain(|held| *held != user);
+        (state.held, state.leaving, state.told_all) = (false, false, 0);
         let out = state.out.take().expect("only the gateway that has it asks for a move");
         self.peers.home[user.index()].store(to, Ordering::Release);
         self.peers.tell(to, Notice::Handed { user, out: Box::new(out) });

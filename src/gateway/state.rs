@@ -41,6 +41,8 @@ pub(super) struct User {
     pub held: bool,
     /// The stream is about to go to another gateway.
     pub leaving: bool,
+    /// How many books have told all they had to tell here.
+    pub told_all: usize,
     /// What it used up of what it may send, kept while it is not connected.
     pub pace: Pace,
 }
@@ -111,6 +113,8 @@ pub(super) struct State {
     pub replays: Replays,
     pub records: Producer<Record>,
     pub counters: GatewayCounters,
+    /// Books that users are told of.
+    pub books: usize,
     pub peers: Peers,
     pub tap: Tap,
     /// Who watches whom, if they do it here.

@@ -45,7 +45,7 @@ pub enum CommandKind {
     DefineUser = 16,
     /// Makes a symbol known to the journal: name in `text`, tick in `price`.
     DefineSymbol = 17,
-    /// The key, in `text`, under which orders get their numbers from here on.
+    /// The key, in `text`, under which orders get their numbers from here on; [`NUMBERS_BY_PLACE`] in `qty`.
     DefineNumbers = 18,
 }
 
@@ -111,6 +111,10 @@ impl Tags {
         self.0 & tag == tag
     }
 }
+
+/// In `qty` of a [`CommandKind::DefineNumbers`]: numbers follow from the command's place or its symbol's count, and
+/// not from a count over all symbols as in older journals.
+pub const NUMBERS_BY_PLACE: u32 = 1;
 
 /// Bytes of [`Command::text`].
 pub const TEXT_BYTES: usize = 38;

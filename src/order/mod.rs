@@ -11,7 +11,7 @@ mod price;
 mod reason;
 mod text;
 
-pub use command::{Command, CommandKind, OrderFlags, TEXT_BYTES, Tags};
+pub use command::{Command, CommandKind, NUMBERS_BY_PLACE, OrderFlags, TEXT_BYTES, Tags};
 pub use event::{Event, EventKind, Feedback, FeedbackKind};
 pub use ids::{
     FIRMS_MAX, FirmId, SYMBOLS_MAX, SeqNum, Slot, SymbolId, USERS_MAX, UserId, UserRefNum,

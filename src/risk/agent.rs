@@ -1,5 +1,6 @@
 //! Risk as a stage: commands in from the gateways, sequenced commands out to book and journal.
 
+use crate::book::Books;
 use crate::order::{Command, CommandKind, Feedback, UnixNanos};
 use crate::ring::{Consumer, Producer};
 use crate::runtime::NearlyFull;
@@ -14,8 +15,8 @@ const FORESEEN_MIN: usize = 4;
 
 /// Where sequenced commands go.
 pub struct Outlets {
-    /// To the book.
-    pub book: Producer<Command>,
+    /// To the books.
+    pub books: Books,
     /// To the journal.
     pub journal: Producer<Command>,
 }
@@ -23,24 +24,24 @@ pub struct Outlets {
 impl Outlets {
     #[inline]
     fn has_room(&mut self) -> bool {
-        self.book.has_room(1) && self.journal.has_room(1)
+        self.books.has_room() && self.journal.has_room(1)
     }
 
     #[inline]
-    fn stage(&mut self, write: impl Fn(&mut Command)) {
-        let staged = self.book.stage_with(&write) && self.journal.stage_with(&write);
+    fn stage(&mut self, command: &Command) {
+        let staged = self.books.stage(command) && self.journal.stage(command);
         debug_assert!(staged, "room was checked");
     }
 
-    /// Hands on to the book what is not sequenced.
+    /// Hands on to the books what is not sequenced.
     #[cold]
     fn pass(&mut self, command: &Command) {
-        let staged = self.book.stage(command);
+        let staged = self.books.stage_for_all(command);
         debug_assert!(staged, "room was checked");
     }
 
     fn publish(&mut self) {
-        self.book.publish();
+        self.books.publish();
         self.journal.publish();
     }
 }
@@ -50,7 +51,8 @@ pub struct RiskAgent {
     /// Risk.
     pub risk: Risk,
     gateways: Vec<Consumer<Command>>,
-    feedback: Consumer<Feedback>,
+    /// One from each book.
+    feedback: Vec<Consumer<Feedback>>,
     outlets: Outlets,
     disk: NearlyFull,
     /// The second whose expiries have been told.
@@ -62,7 +64,7 @@ impl RiskAgent {
     pub fn new(
         risk: Risk,
         gateways: Vec<Consumer<Command>>,
-        feedback: Consumer<Feedback>,
+        feedback: Vec<Consumer<Feedback>>,
         outlets: Outlets,
         disk: NearlyFull,
     ) -> RiskAgent {
@@ -95,7 +97,7 @@ impl RiskAgent {
                 }
                 let mut sequenced = *command;
                 if risk.sequence(&mut sequenced, now_ns) {
-                    outlets.stage(|place| *place = sequenced);
+                    outlets.stage(&sequenced);
                 }
                 true
             });
@@ -105,8 +107,11 @@ impl RiskAgent {
     }
 
     fn take_feedback(&mut self) -> usize {
-        let risk = &mut self.risk;
-        self.feedback.pop_batch(usize::MAX, |feedback| risk.feed_back(feedback))
+        let RiskAgent { risk, feedback, .. } = self;
+        let take = |ring: &mut Consumer<Feedback>| {
+            ring.pop_batch(usize::MAX, |feedback| risk.feed_back(feedback))
+        };
+        feedback.iter_mut().map(take).sum()
     }
 
     /// Sequences the cancels of a mass cancel under way, and once a second those of orders that
@@ -122,7 +127,7 @@ impl RiskAgent {
                 return count;
             }
             match self.risk.next_cancel(now_ns) {
-                Some(cancel) => self.outlets.stage(|place| *place = cancel),
+                Some(cancel) => self.outlets.stage(&cancel),
                 None => {
                     self.expired_s = now_s;
                     break;
@@ -138,7 +143,7 @@ impl RiskAgent {
     pub fn is_idle(&mut self) -> bool {
         !self.risk.is_sweeping()
             && self.gateways.iter_mut().all(|commands| commands.available() == 0)
-            && self.feedback.available() == 0
-            && self.outlets.book.is_drained()
+            && self.feedback.iter_mut().all(|ring| ring.available() == 0)
+            && self.outlets.books.are_drained()
     }
 }

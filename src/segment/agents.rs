@@ -182,7 +182,7 @@ impl Duty for BookDuty {
 pub(super) struct InlineDuty<T> {
     pub gateways: Vec<GatewayDuty<T>>,
     pub risk: RiskDuty,
-    pub book: BookDuty,
+    pub books: Vec<BookDuty>,
 }
 
 impl<T: Transport> InlineDuty<T> {
@@ -206,7 +206,8 @@ impl<T: Transport + Send + 'static> Duty for InlineDuty<T> {
         }
         // What came together is answered together: a send costs more than many orders.
         for _ in 0..ROUNDS_MAX {
-            let carried_out = self.risk.poll_at(now_ns) + self.book.poll();
+            let sequenced = self.risk.poll_at(now_ns);
+            let carried_out = sequenced + self.books.iter_mut().map(BookDuty::poll).sum::<usize>();
             work += carried_out;
             if carried_out == 0 {
                 break;
@@ -227,7 +228,10 @@ impl<T: Transport + Send + 'static> Duty for InlineDuty<T> {
     }
 
     fn quiet_us(&mut self) -> Option<u32> {
-        let mut us = self.risk.quiet_us()?.min(self.book.quiet_us()?);
+        let mut us = self.risk.quiet_us()?;
+        for book in &mut self.books {
+            us = us.min(book.quiet_us()?);
+        }
         for duty in &mut self.gateways {
             us = us.min(duty.quiet_us()?);
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::channel;
 
 use super::agents::{BookDuty, GatewayDuty, InlineDuty, JournalDuty, LogDuty, RiskDuty};
-use super::dictionary::wire_protocol;
+use super::dictionary::{SymbolEntry, wire_protocol};
 use super::gallery::{self, GalleryDuty, Stage};
 use super::memory::ring;
 use super::transport::{AnyTransport, Opened, Wire, ring_bells};
@@ -17,7 +17,7 @@ use super::{
     market, regenerate,
 };
 use crate::audit::{self, Direction, Overload, Slot, Tap};
-use crate::book::BookAgent;
+use crate::book::{BookAgent, Books, Events, Places, Progress};
 use crate::config::{Ack, Audit, Config, Idle, Topology};
 use crate::gateway::{
     AuthAnswer, AuthLine, AuthRequest, Authenticator, Credential, Gateway, GatewayRings,
@@ -57,7 +57,7 @@ struct Beds {
     gallery: Option<Bed>,
     snapshots: Bed,
     risk: Bed,
-    book: Bed,
+    books: Vec<Bed>,
     journal: Bed,
     logins: Vec<Bed>,
     replays: Vec<Bed>,
@@ -66,7 +66,12 @@ struct Beds {
 }
 
 impl Beds {
-    fn new(gateways: usize, gallery: bool, login_helpers: usize) -> Result<Beds, SegmentError> {
+    fn new(
+        gateways: usize,
+        gallery: bool,
+        books: usize,
+        login_helpers: usize,
+    ) -> Result<Beds, SegmentError> {
         let beside = |_| Bed::beside_sockets().map_err(super::system("make an eventfd".into()));
         let of = |count: usize| (0..count).map(|_| Bed::new()).collect();
         let own = (0..gateways).map(beside).collect::<Result<_, _>>()?;
@@ -76,7 +81,7 @@ impl Beds {
             gallery: gallery.then(|| beside(0)).transpose()?,
             snapshots: Bed::new(),
             risk: Bed::new(),
-            book: Bed::new(),
+            books: of(books),
             journal: Bed::new(),
             logins: of(login_helpers),
             replays: of(gateways),
@@ -107,6 +112,8 @@ struct Common<'a> {
     passwords: Arc<Passwords>,
     beds: Beds,
     inline: bool,
+    /// How far the books are, if there are several.
+    progress: Option<Progress>,
     /// The feed's packets are frames that the first gateway sends.
     feed_frames: bool,
     /// What new users were told at this start.
@@ -117,7 +124,8 @@ struct Common<'a> {
 struct Surroundings {
     frames: Option<Producer<Whole>>,
     commands: Consumer<Command>,
-    events: Producer<Event>,
+    /// One from each book.
+    events: Vec<Producer<Event>>,
     /// One for each password helper.
     auth: Vec<(Consumer<AuthRequest>, Producer<AuthAnswer>)>,
     replayer: Replayer,
@@ -143,7 +151,6 @@ impl Common<'_> {
     ) -> (Gateway<AnyTransport>, Surroundings) {
         let capacity = *self.config.gateway.ring_capacity.get_ref();
         let (mut commands_tx, commands, _) = ring(capacity, Command::EMPTY);
-        let (mut events, events_rx, _) = ring(capacity, Event::EMPTY);
         let in_gallery = gallery.is_some();
         let bell = match &self.beds.gallery {
             Some(bed) if in_gallery => bed.bell(),
@@ -154,9 +161,21 @@ impl Common<'_> {
             (true, true) => commands_tx.set_bell(self.beds.gateways[0].bell()),
             (false, _) => commands_tx.set_bell(self.beds.risk.bell()),
         }
-        if !self.inline && !in_gallery {
-            events.set_bell(bell);
-        }
+        // The gallery's are of its own book.
+        let progress = self.progress.clone().filter(|_| !in_gallery);
+        let books = if progress.is_some() { self.beds.books.len() } else { 1 };
+        let from_book = |_| {
+            let (mut events, events_rx, _) = ring(capacity, Event::EMPTY);
+            if !self.inline && !in_gallery {
+                events.set_bell(bell);
+            }
+            (events, events_rx)
+        };
+        let (events, mut events_rx): (Vec<_>, Vec<_>) = (0..books).map(from_book).unzip();
+        let events_rx = match progress {
+            Some(progress) => Events::several(events_rx, progress),
+            None => Events::one(events_rx.remove(0)),
+        };
         let (mut auth, mut auth_ends) = (vec![], vec![]);
         for bed in &self.beds.logins {
             let (mut requests, requests_end, _) = ring(LOGINS_MAX, AuthRequest::EMPTY);
@@ -300,20 +319,30 @@ pub(super) fn assemble(
     })?;
     apply_limits(config, recovered);
 
-    let (mut to_book, from_risk, _) = ring(capacity, Command::EMPTY);
-    let (mut feedback_tx, feedback_rx, _) = ring(capacity, Feedback::EMPTY);
     let inline = config.gateway.topology == Topology::Inline;
     let gateways = opened.transports.len();
     let has_gallery = market.gallery.is_some();
-    let beds = Beds::new(gateways, has_gallery, login_helpers(config, gateways))?;
+    let places = places(config, recovered)?;
+    let helpers_wanted = login_helpers(config, gateways);
+    let beds = Beds::new(gateways, has_gallery, places.books(), helpers_wanted)?;
     let bells = beds.gateway_bells(inline);
     ring_bells(&mut opened.transports, &bells);
     to_journal.set_bell(beds.journal.bell());
-    if !inline {
-        to_book.set_bell(beds.book.bell());
-        feedback_tx.set_bell(beds.risk.bell());
+    let (mut to_books, mut book_ends, mut feedback_rx) = (vec![], vec![], vec![]);
+    for bed in &beds.books {
+        let (mut to_book, from_risk, _) = ring(capacity, Command::EMPTY);
+        let (mut feedback, from_book, _) = ring(capacity, Feedback::EMPTY);
+        if !inline {
+            to_book.set_bell(bed.bell());
+            feedback.set_bell(beds.risk.bell());
+        }
+        to_books.push(to_book);
+        book_ends.push((from_risk, feedback));
+        feedback_rx.push(from_book);
     }
     let mut recovered = recovered.take();
+    let last = recovered.risk.last_seq();
+    let progress = (places.books() > 1).then(|| Progress::new(places.books(), last));
     let tape = recovered.tape();
     let greetings = recovered.greetings();
     let streams = recovered.outbounds();
@@ -334,13 +363,13 @@ pub(super) fn assemble(
         passwords: Arc::new(Passwords::new(credentials.iter().zip(exact))),
         beds,
         inline,
+        progress: progress.clone(),
         feed_frames: market::leaves_by_frames(config, opened.device),
         greetings,
     };
     let Recovered { risk, book, .. } = recovered;
     let replica = tape.is_some().then(|| book.replica());
     let in_gallery = has_gallery.then(|| book.replica());
-    let last = risk.last_seq();
     let mut streams: Vec<Option<Outbound>> = streams.into_iter().map(Some).collect();
     let users_max = streams.len();
     let watches = |(user, stream): (&UserSetup, &mut Option<Outbound>)| {
@@ -350,7 +379,7 @@ pub(super) fn assemble(
     let peers = Peers::all(&bells, users_max);
     let mut gateways = Vec::new();
     let mut feed_frames = None;
-    let (mut from_gateways, mut to_gateways) = (Vec::new(), Vec::new());
+    let (mut from_gateways, mut to_gateways) = (Vec::new(), Vec::<Vec<_>>::new());
     let (mut replayers, mut logs) = (Vec::new(), Vec::new());
     let mut auth: Vec<Vec<_>> = common.beds.logins.iter().map(|_| Vec::new()).collect();
     let mut audits = Vec::new();
@@ -383,7 +412,7 @@ pub(super) fn assemble(
         let (gateway, around) =
             common.gateway(gateways.len(), transport, peers, &mut watching, Some(in_gallery));
         gallery = Some(gateway);
-        to_gallery = Some(around.events);
+        to_gallery = around.events.into_iter().next();
         from_gateways.push(around.commands);
         auth.iter_mut().zip(around.auth).for_each(|(lines, line)| lines.push(line));
         replayers.push(around.replayer);
@@ -393,10 +422,24 @@ pub(super) fn assemble(
     let passwords = &common.passwords;
     let authenticator = |lines| Authenticator::new(credentials.clone(), passwords.clone(), lines);
     let authenticators = auth.into_iter().map(authenticator).collect();
-    let outlets = Outlets { book: to_book, journal: to_journal };
+    let books = match &progress {
+        Some(progress) => Books::several(to_books, places.clone(), progress.clone(), last),
+        None => Books::one(to_books.remove(0)),
+    };
+    let outlets = Outlets { books, journal: to_journal };
     let disk = DiskWatch::new(&config.gateway.data_dir, config.gateway.min_free_bytes);
     let risk = RiskAgent::new(risk, from_gateways, feedback_rx, outlets, disk.nearly_full());
-    let mut book = BookAgent::new(book, from_risk, to_gateways, users_max, feedback_tx);
+    let mut books = Vec::new();
+    for (at, (book, (commands, feedback))) in
+        book.split(&places).into_iter().zip(book_ends).enumerate()
+    {
+        let events = to_gateways.iter_mut().map(|of_gateway| of_gateway.remove(0)).collect();
+        let mut book = BookAgent::new(book, commands, events, users_max, feedback);
+        if let Some(progress) = &progress {
+            book.set_place(at, progress.clone(), last);
+        }
+        books.push(book);
+    }
     let feed = match tape.zip(replica) {
         None => None,
         Some((tape, replica)) => Some(market::parts(
@@ -404,7 +447,7 @@ pub(super) fn assemble(
             market.request.take(),
             feed_frames.zip(opened.device).map(|(ring, device)| market::Frames { ring, device }),
             tape,
-            &mut book,
+            &mut books,
             replica,
             &common.dir,
             &durable,
@@ -415,12 +458,15 @@ pub(super) fn assemble(
     let stage = in_gallery.zip(to_gallery).map(|(replica, events)| {
         let bell = common.beds.gallery.as_ref().expect("made for it").bell();
         let dir = &common.dir;
-        let (stage, listener) =
-            Stage::new(config, replica, events, bell, dir, &durable, last, users_max);
-        book.add_listener(listener);
+        let count = books.len();
+        let (stage, listeners) =
+            Stage::new(config, count, replica, events, bell, dir, &durable, last, users_max);
         let watches = |(_, user): &(UserId, &UserSetup)| !user.watches.is_empty();
-        let watching = (0..).map(UserId).zip(&common.users).filter(watches);
-        watching.for_each(|(user, _)| book.leave_out(user));
+        let watching: Vec<_> = (0..).map(UserId).zip(&common.users).filter(watches).collect();
+        for (book, listener) in books.iter_mut().zip(listeners) {
+            book.add_listener(listener);
+            watching.iter().for_each(|(user, _)| book.leave_out(*user));
+        }
         stage
     });
     let failure = Failure::default();
@@ -434,7 +480,7 @@ pub(super) fn assemble(
         gallery: gallery_bed,
         snapshots: snapshots_bed,
         risk: risk_bed,
-        book: book_bed,
+        books: book_beds,
         journal: journal_bed,
         logins,
         replays,
@@ -447,9 +493,10 @@ pub(super) fn assemble(
     // Agents that spin are not to make system calls to wake those behind them.
     let spins = strategy != IdleStrategy::Park;
     let gateways = gateways.into_iter().zip(gateway_beds).collect();
-    let (risk, book) = ((risk, risk_bed), (book, book_bed));
+    let risk = (risk, risk_bed);
+    let books = books.into_iter().zip(book_beds).collect();
     let own = (clock.clone(), strategy);
-    let agents = start_agents(config, own, gateways, risk, book, &durable, &counters);
+    let agents = start_agents(config, own, gateways, risk, books, &durable, &counters);
     let core = config.gateway.cores.get_ref().get(count).copied();
     let feed = feed.map(|feed| feed.start(&clock, core, feed_strategy(config.gateway.idle, count)));
     let gallery = gallery.zip(stage).zip(gallery_bed).map(|((gateway, stage), bed)| {
@@ -480,8 +527,33 @@ pub(super) fn assemble(
         gallery,
         snapshots,
         recovered_commands,
+        places,
         _lock: lock,
     })
+}
+
+/// Which book has which symbol: the one that the configuration names, the others in turn.
+fn places(config: &Config, recovered: &Recovered) -> Result<Places, SegmentError> {
+    let books = *config.gateway.books.get_ref();
+    if books == 1 {
+        return Ok(Places::one());
+    }
+    if !recovered.book.numbers_by_place() {
+        return Err(SegmentError::Setting(format!(
+            "[gateway] books = {books}: the journal in {} numbers orders over all symbols, as one book does; begin \
+             a new data_dir, or leave books = 1",
+            config.gateway.data_dir.display()
+        )));
+    }
+    let wanted =
+        |name: &str| config.symbols.iter().find(|symbol| symbol.name.get_ref() == name)?.book;
+    let mut others = (0..books).cycle();
+    let place = |entry: &SymbolEntry| match wanted(&entry.name) {
+        Some(book) => book,
+        None => others.next().expect("they come round"),
+    };
+    let of: Vec<u8> = recovered.dictionary.symbols.iter().map(place).collect();
+    Ok(Places::new(books.into(), &of))
 }
 
 /// Threads that check passwords: where it is not said, one for each core that no agent has.
@@ -494,7 +566,8 @@ fn login_helpers(config: &Config, gateways: usize) -> usize {
 
 /// Agents of a pipeline.
 fn agents(config: &Config, gateways: usize) -> usize {
-    if config.gateway.topology == Topology::Inline { 1 } else { gateways + 2 }
+    let books = usize::from(*config.gateway.books.get_ref());
+    if config.gateway.topology == Topology::Inline { 1 } else { gateways + 1 + books }
 }
 
 /// Threads that sleep most of the time.
@@ -509,7 +582,7 @@ fn start_agents(
     (clock, strategy): (Clock, IdleStrategy),
     gateways: Vec<(Gateway<AnyTransport>, Bed)>,
     (risk, risk_bed): (RiskAgent, Bed),
-    (book, book_bed): (BookAgent, Bed),
+    books: Vec<(BookAgent, Bed)>,
     durable: &Durable,
     counters: &Counters,
 ) -> Agents {
@@ -523,9 +596,10 @@ fn start_agents(
     let gateways: Vec<_> = gateways.into_iter().map(duty).collect();
     let mut beds = beds.into_iter();
     let risk = RiskDuty::new(risk, clock.clone(), counters);
-    let book = BookDuty::new(book);
+    let (books, book_beds): (Vec<_>, Vec<_>) = books.into_iter().unzip();
+    let books: Vec<_> = books.into_iter().map(BookDuty::new).collect();
     if inline {
-        let duty = InlineDuty { gateways, risk, book };
+        let duty = InlineDuty { gateways, risk, books };
         let bed = beds.next().expect("at least one gateway");
         return Agents::Inline(Worker::start("mr-inline", core(0), strategy, bed, duty));
     }
@@ -534,10 +608,15 @@ fn start_agents(
         let name = if count == 1 { "mr-gateway".to_owned() } else { format!("mr-gateway{at}") };
         Worker::start(&name, core(at), strategy, bed, gateway)
     };
+    let several = books.len() > 1;
+    let start_book = |(at, (book, bed))| {
+        let name = if several { format!("mr-book{at}") } else { "mr-book".to_owned() };
+        Worker::start(&name, core(count + 1 + at), strategy, bed, book)
+    };
     Agents::Pipeline {
         gateways: gateways.into_iter().zip(beds).enumerate().map(start).collect(),
         risk: Worker::start("mr-risk", core(count), strategy, risk_bed, risk),
-        book: Worker::start("mr-book", core(count + 1), strategy, book_bed, book),
+        books: books.into_iter().zip(book_beds).enumerate().map(start_book).collect(),
     }
 }
 

@@ -8,9 +8,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::agents::GatewayDuty;
-use super::memory::ring;
+use super::memory::{listening, ring};
 use super::{SegmentError, system};
-use crate::book::{Book, BookAgent, Listener, listen};
+use crate::book::{Book, BookAgent, Listener};
 use crate::config::{Ack, Config};
 use crate::feed::{Follower, History};
 use crate::gateway::{Gateway, MakeSnapshot};
@@ -66,10 +66,11 @@ pub(super) struct Stage {
 
 impl Stage {
     /// A book that goes on as `replica` stands behind the command `last`, whose events go to `events`. The
-    /// matching book tells it what it does by the second.
+    /// matching books, so many of them, tell it what they do by the second.
     #[allow(clippy::too_many_arguments, reason = "what a segment has in common")]
     pub fn new(
         config: &Config,
+        books: usize,
         replica: Book,
         events: Producer<Event>,
         bell: &std::sync::Arc<Bell>,
@@ -77,17 +78,15 @@ impl Stage {
         durable: &Durable,
         last: SeqNum,
         users_max: usize,
-    ) -> (Stage, Listener) {
-        let (mut commands, heard, _) = ring(LISTENER_RING, Command::EMPTY);
-        commands.set_bell(bell);
-        let (listener, heard) = listen(commands, heard);
+    ) -> (Stage, Vec<Listener>) {
+        let (listeners, heard) = listening(books, LISTENER_RING, bell);
         let hold = config.gateway.ack == Ack::Journaled;
         let follower = Follower::new(heard, dir, durable.clone(), hold, last);
         let capacity = *config.gateway.ring_capacity.get_ref();
         let (to_book, commands, _) = ring(capacity, Command::EMPTY);
         let (feedback_tx, feedback, _) = ring(capacity, Feedback::EMPTY);
         let book = BookAgent::new(replica, commands, vec![events], users_max, feedback_tx);
-        (Stage { follower, to_book, book, feedback }, listener)
+        (Stage { follower, to_book, book, feedback }, listeners)
     }
 
     fn poll(&mut self) -> usize {

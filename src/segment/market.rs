@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::agents::{FeedDuty, PastDuty, RequestsDuty};
-use super::memory::ring;
+use super::memory::{listening, ring};
 use super::transport::Device;
 use super::{SegmentError, Shown, gallery, system};
-use crate::book::{Book, BookAgent, listen};
+use crate::book::{Book, BookAgent};
 use crate::config::{self, Ack, Config, TransportKind};
 use crate::feed::{
     self, FeedAgent, FeedSetup, Follower, History, MTU_MIN, Packets, Past, PastRequest, Requests,
@@ -19,7 +19,7 @@ use crate::net::frames::{WHOLE_BYTES, Whole};
 use crate::net::kernel::{Datagrams, KernelTransport};
 use crate::net::packet::ETHERNET_BYTES;
 use crate::net::packet::udp::Group;
-use crate::order::{Command, SYMBOLS_MAX, SeqNum};
+use crate::order::{SYMBOLS_MAX, SeqNum};
 use crate::ring::region::{Place, RegionError, Terms, publish};
 use crate::ring::{Producer, broadcast};
 use crate::runtime::{Bed, Clock, IdleStrategy, Worker};
@@ -142,14 +142,14 @@ pub(super) struct Parts {
     server: Option<(Requests, Past, Bed)>,
 }
 
-/// Puts the feed together behind the book, as both were recovered.
+/// Puts the feed together behind the books, as all were recovered.
 #[allow(clippy::too_many_arguments, reason = "what a segment has in common")]
 pub(super) fn parts(
     config: &Config,
     request: Option<UdpSocket>,
     frames: Option<Frames>,
     mut tape: Tape,
-    book: &mut BookAgent,
+    books: &mut [BookAgent],
     replica: Book,
     dir: &Path,
     durable: &Durable,
@@ -158,10 +158,8 @@ pub(super) fn parts(
 ) -> Result<Parts, SegmentError> {
     let feed = config.feed.as_ref().expect("there is a tape where there is a feed");
     let bed = Bed::new();
-    let (mut commands, heard, _) = ring(LISTENER_RING, Command::EMPTY);
-    commands.set_bell(bed.bell());
-    let (listener, heard) = listen(commands, heard);
-    book.add_listener(listener);
+    let (listeners, heard) = listening(books.len(), LISTENER_RING, bed.bell());
+    books.iter_mut().zip(listeners).for_each(|(book, listener)| book.add_listener(listener));
     let hold = config.gateway.ack == Ack::Journaled;
     let follower = Follower::new(heard, dir, durable.clone(), hold, last);
     let (session, mtu) = (tape.session(), *feed.mtu.get_ref());

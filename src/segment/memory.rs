@@ -2,9 +2,12 @@
 #![allow(unsafe_code, reason = "promises about a region's memory")]
 
 use std::ptr::NonNull;
+use std::sync::Arc;
 
+use crate::book::{Heard, Listener, listen};
 use crate::net::af_xdp::FrameMemory;
-use crate::ring::{Consumer, Memory, Producer, bytes_for, in_memory};
+use crate::order::Command;
+use crate::ring::{Bell, Consumer, Memory, Producer, bytes_for, in_memory};
 use crate::runtime::{Backing, Region};
 
 struct RingRegion(Region);
@@ -50,6 +53,20 @@ pub(super) fn ring<T: Copy + Send + 'static>(
     let backing = region.backing();
     let (producer, consumer) = in_memory(capacity, filling, RingRegion(region));
     (producer, consumer, backing)
+}
+
+/// A listener's rings, one from each of so many books.
+pub(super) fn listening(
+    books: usize,
+    capacity: usize,
+    bell: &Arc<Bell>,
+) -> (Vec<Listener>, Vec<Heard>) {
+    let of_book = |_| {
+        let (mut commands, heard, _) = ring(capacity, Command::EMPTY);
+        commands.set_bell(bell);
+        listen(commands, heard)
+    };
+    (0..books).map(of_book).unzip()
 }
 
 /// Memory for a ring, in a region of its own.

@@ -17,6 +17,9 @@ mod recovery;
 mod stop;
 mod transport;
 
+#[cfg(test)]
+mod tests;
+
 pub use dictionary::{Dictionary, SymbolEntry, UserEntry};
 pub use market::book_capacity;
 pub use memory::frame_memory;
@@ -28,6 +31,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::book::Places;
 use crate::config::{Audit, Config};
 use crate::gateway::{Authenticator, Replayer, SnapshotMaker};
 use crate::journal::{DirectoryLock, Durable, JournalError};
@@ -88,6 +92,7 @@ pub struct Segment {
     gallery: Option<Worker<gallery::GalleryDuty<AnyTransport>>>,
     snapshots: Option<Worker<SnapshotMaker>>,
     recovered_commands: u64,
+    places: Places,
     _lock: DirectoryLock,
 }
 
@@ -97,7 +102,7 @@ enum Agents {
     Pipeline {
         gateways: Vec<Worker<GatewayDuty<AnyTransport>>>,
         risk: Worker<RiskDuty>,
-        book: Worker<BookDuty>,
+        books: Vec<Worker<BookDuty>>,
     },
 }
 

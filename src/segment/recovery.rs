@@ -10,8 +10,8 @@ use crate::feed::Tape;
 use crate::gateway::{Names, Outbound, Page, RegenerateStream, Voice, Watchers};
 use crate::journal::{self, Durable, Reader, Start, Tail};
 use crate::order::{
-    Command, CommandKind, Event, FIRMS_MAX, Feedback, FirmId, NANOS_PER_SEC, SYMBOLS_MAX, SeqNum,
-    Slot, SymbolId, USERS_MAX, UnixNanos, UserId,
+    Command, CommandKind, Event, FIRMS_MAX, Feedback, FirmId, NANOS_PER_SEC, NUMBERS_BY_PLACE,
+    SYMBOLS_MAX, SeqNum, Slot, SymbolId, USERS_MAX, UnixNanos, UserId,
 };
 use crate::risk::{self, Limits, Risk};
 use crate::runtime::{BlockPool, Clock};
@@ -32,9 +32,9 @@ impl std::fmt::Display for StateHash {
 }
 
 /// Hashes books, risk and every stream's number and checksum.
-pub(super) fn state_hash(book: &Book, risk: &Risk, streams: &[(u64, u32)]) -> StateHash {
+pub(super) fn state_hash(books: u64, risk: &Risk, streams: &[(u64, u32)]) -> StateHash {
     let mut digest = Digest::new();
-    digest.add(book.digest());
+    digest.add(books);
     digest.add(risk.digest());
     for (number, checksum) in streams {
         digest.add(*number);
@@ -171,6 +171,7 @@ fn apply(book: &mut Book, tape: &mut Option<Tape>, command: &Command, reports: &
 /// A key for orders' numbers that nobody knows.
 fn numbers_key() -> std::io::Result<Command> {
     let mut command = Command::new(CommandKind::DefineNumbers, UserId(0), FirmId(0));
+    command.qty = NUMBERS_BY_PLACE;
     let key = &mut command.text[..book::NUMBERS_KEY_BYTES];
     std::fs::File::open("/dev/urandom")?.read_exact(key)?;
     Ok(command)
@@ -300,7 +301,7 @@ impl Recovered {
     /// The hash of what was recovered.
     pub fn state_hash(&self) -> StateHash {
         let streams = self.streams.iter().map(|s| (s.next_number(), s.checksum()));
-        state_hash(&self.book, &self.risk, &streams.collect::<Vec<_>>())
+        state_hash(self.book.digest(), &self.risk, &streams.collect::<Vec<_>>())
     }
 
     /// How the journal goes on.

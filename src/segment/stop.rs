@@ -32,10 +32,10 @@ impl Segment {
         let mut inline = match self.agents {
             Agents::Inline(inline) => inline.join(),
             // Back to front, so that nothing is handed to a stage that stopped.
-            Agents::Pipeline { gateways, risk, book } => InlineDuty {
+            Agents::Pipeline { gateways, risk, books } => InlineDuty {
                 gateways: gateways.into_iter().map(Worker::join).collect(),
                 risk: risk.join(),
-                book: book.join(),
+                books: books.into_iter().map(Worker::join).collect(),
             },
         };
         let failed = || self.failure.get().is_some();
@@ -74,8 +74,13 @@ impl Segment {
             auditor.join().finish();
         }
         let streams = streams(&inline, listening);
+        let books: Vec<_> = inline.books.iter().map(|duty| &duty.agent.book).collect();
         Stopped {
-            state_hash: state_hash(&inline.book.agent.book, &inline.risk.agent.risk, &streams),
+            state_hash: state_hash(
+                crate::book::digest(&books, &self.places),
+                &inline.risk.agent.risk,
+                &streams,
+            ),
             commands: last.0,
             failure: self.failure.get(),
         }
@@ -130,13 +135,14 @@ fn drain<T: crate::net::Transport + Send + 'static>(
     let started = Instant::now();
     while started.elapsed() < DRAIN_MAX && !failed() {
         // Bytes that still come in are no longer read: their sender was not answered.
-        let mut work = inline.risk.poll() + inline.book.poll();
+        let mut work = inline.risk.poll();
+        work += inline.books.iter_mut().map(Duty::poll).sum::<usize>();
         for duty in &mut inline.gateways {
             work += duty.gateway.attend() + duty.poll_out();
         }
         let mut gateways = inline.gateways.iter_mut().map(|duty| &mut duty.gateway);
         let idle = inline.risk.agent.is_idle()
-            && inline.book.agent.is_idle()
+            && inline.books.iter_mut().all(|duty| duty.agent.is_idle())
             && gateways.all(|gateway| gateway.is_idle() && gateway.may_sleep());
         if idle {
             return;

@@ -30,9 +30,20 @@ pub fn is_kernel() -> bool {
     carrier() == Carrier::Kernel
 }
 
-/// A test's configuration, as the transport wants it.
+/// A test's configuration, as the transport wants it, and with as many books as `MILLRACE_TEST_BOOKS` says.
 pub fn adapt(text: &str) -> String {
-    if is_kernel() { text.to_owned() } else { over(text, &carrier(), "") }
+    let text = match std::env::var("MILLRACE_TEST_BOOKS") {
+        Ok(books) => with_books(text, &books),
+        Err(_) => text.to_owned(),
+    };
+    if is_kernel() { text } else { over(&text, &carrier(), "") }
+}
+
+fn with_books(text: &str, books: &str) -> String {
+    let pipeline = "topology = \"pipeline\"\n";
+    let text = text.replace("topology = \"inline\"\n", pipeline);
+    let own = if text.contains(pipeline) { "" } else { pipeline };
+    text.replacen("[gateway]\n", &format!("[gateway]\nbooks = {books}\n{own}"), 1)
 }
 
 /// The same on another transport, with more lines at the end.
