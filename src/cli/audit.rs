@@ -61,13 +61,17 @@ pub fn run(arguments: &Arguments) -> Outcome {
 
 impl Grep {
     fn run(&self) -> Outcome {
-        let from = match &self.config {
-            Some(path) => Config::load(path)?.audit_dir(),
-            None => self.from.clone(),
+        let folders = match &self.config {
+            Some(path) => Config::load(path)?.segments().iter().map(Config::audit_dir).collect(),
+            None => vec![self.from.clone()],
         };
-        let all = if from.is_file() { vec![from.clone()] } else { files(&from)? };
-        if all.is_empty() {
-            return Err(format!("{} holds no audit files", from.display()).into());
+        let mut all = vec![];
+        for from in folders {
+            let found = if from.is_file() { vec![from.clone()] } else { files(&from)? };
+            if found.is_empty() {
+                return Err(format!("{} holds no audit files", from.display()).into());
+            }
+            all.extend(found);
         }
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         let mut printed = Ok(());

@@ -15,10 +15,14 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Outcome {
     let config = Config::load(&arguments.config)?;
+    let segments = match config.segments.len() {
+        0 => String::new(),
+        count => format!("{count} segments, "),
+    };
     println!(
-        "{} is valid: {} ports, {} users, {} symbols",
+        "{} is valid: {segments}{} ports, {} users, {} symbols",
         arguments.config.display(),
-        config.ports.len(),
+        config.together().ports.len(),
         config.users.len(),
         config.symbols.len()
     );

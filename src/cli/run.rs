@@ -37,34 +37,50 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if let Some(dir) = &arguments.data {
         config.gateway.data_dir = dir.clone();
     }
-    let segment = Segment::start_alone(&config)?;
-    if segment.backing() == Backing::Pages {
+    let configs = config.segments();
+    let segments = Segment::start_alone(&configs)?;
+    if segments.iter().any(|segment| segment.backing() == Backing::Pages) {
         tracing::info!("rings are on plain pages: no free hugepages");
     }
-    tracing::info!(transport = segment.transport(), "listening");
-    if segment.recovered_commands() > 0 {
-        tracing::info!(commands = segment.recovered_commands(), "recovered the journal");
+    tracing::info!(transport = segments[0].transport(), "listening");
+    let commands: u64 = segments.iter().map(Segment::recovered_commands).sum();
+    if commands > 0 {
+        tracing::info!(commands, "recovered the journal");
     }
-    let protocols = config.ports.iter().map(|port| port.protocol.get_ref().name());
-    let ports = protocols.zip(segment.addresses()).map(|(name, at)| format!("{name}={at}"));
-    let ports: Vec<String> = ports.collect();
     let mut out = std::io::stdout();
-    writeln!(out, "millrace ready {}", ports.join(" "))?;
+    writeln!(out, "millrace ready {}", ports(&config, &configs, &segments).join(" "))?;
     out.flush()?;
     tell_systemd("READY=1");
     while !signals::wait(LOOK) {
-        if let Some(why) = segment.failure() {
+        if let Some(why) = segments.iter().find_map(Segment::failure) {
             // What is acknowledged is on disk; what is not, was not. There is nothing to save.
             return Err(format!("stopped: {why}").into());
         }
     }
     tell_systemd("STOPPING=1");
-    let stopped = segment.stop();
-    if let Some(why) = stopped.failure {
-        return Err(format!("stopped: {why}").into());
+    let mut failure = None;
+    for segment in segments {
+        let stopped = segment.stop();
+        if stopped.failure.is_none() {
+            tracing::info!(commands = stopped.commands, state = %stopped.state_hash, "stopped cleanly");
+        }
+        failure = failure.or(stopped.failure);
     }
-    tracing::info!(commands = stopped.commands, state = %stopped.state_hash, "stopped cleanly");
-    Ok(())
+    failure.map_or(Ok(()), |why| Err(format!("stopped: {why}").into()))
+}
+
+/// Who listens where; with the segment's name in front if the configuration names any.
+fn ports(config: &Config, configs: &[Config], segments: &[Segment]) -> Vec<String> {
+    let mut ports = vec![];
+    for (at, (own, segment)) in configs.iter().zip(segments).enumerate() {
+        let named = config.segments.get(at).map(|table| format!("{}:", table.name.get_ref()));
+        let named = named.unwrap_or_default();
+        let protocols = own.ports.iter().map(|port| port.protocol.get_ref().name());
+        ports.extend(
+            protocols.zip(segment.addresses()).map(|(name, at)| format!("{named}{name}={at}")),
+        );
+    }
+    ports
 }
 
 /// Tells a service manager that waits for it how far this is (sd_notify(3)).

@@ -21,6 +21,9 @@ pub struct FeedArguments {
     /// Take ring, lines and request server from the [feed] of a configuration.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Which of its segments.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub segment: Option<String>,
     /// Read a ring on this host; `millrace-feed` if nothing else is said.
     #[arg(long, value_name = "NAME", conflicts_with = "from")]
     pub ring: Option<String>,
@@ -46,7 +49,7 @@ impl FeedArguments {
         let (mut lines, mut request) = (self.from.clone(), self.request);
         let mut interface = self.interface;
         if let Some(path) = &self.config {
-            let config = Config::load(path)?;
+            let config = Config::load(path)?.segment(self.segment.as_deref())?;
             let feed = config.feed.ok_or_else(|| format!("{} has no [feed]", path.display()))?;
             request = request.or(feed.request.map(|request| *request.get_ref()));
             interface = interface.or(feed.interface.map(|interface| *interface.get_ref()));

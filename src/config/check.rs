@@ -7,6 +7,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::frames::Tcp;
+use super::segments;
 use super::types::{Config, Port, Protocol, Symbol, Topology, TransportKind, User};
 use super::{BUILT_IN, ConfigError};
 use crate::order::{FIRMS_MAX, SYMBOLS_MAX, USERS_MAX};
@@ -17,17 +18,17 @@ pub const FEED_MTU_MIN: usize = 48 + 20 + 2 + 44;
 /// Users of the built-in configuration, whose password is public.
 const BUILT_IN_PASSWORD: &str = "secret";
 
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     text: &'a str,
     name: &'a str,
 }
 
 impl Checker<'_> {
-    fn fail<T>(&self, place: Range<usize>, what: impl Into<String>) -> Result<T, ConfigError> {
+    pub fn fail<T>(&self, place: Range<usize>, what: impl Into<String>) -> Result<T, ConfigError> {
         Err(ConfigError::at(self.name, self.text, place, what.into()))
     }
 
-    fn name(
+    pub fn name(
         &self,
         name: &Spanned<String>,
         what: &str,
@@ -77,12 +78,19 @@ pub(super) fn symbol(symbol: &Symbol, seen: &mut HashSet<String>) -> Result<(), 
 
 pub(super) fn check(config: &Config, text: &str, name: &str) -> Result<(), ConfigError> {
     let checker = Checker { text, name };
-    check_gateway(config, &checker)?;
-    check_frames(config, &checker)?;
-    check_ports(config, &checker)?;
-    check_feed(config, &checker)?;
-    check_users(config, &checker)?;
+    if config.segments.is_empty() {
+        check_own(config, &checker)?;
+    }
+    check_users(&config.together(), &checker)?;
     check_symbols(config, &checker)
+}
+
+/// What each segment has of its own.
+pub(super) fn check_own(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
+    check_gateway(config, checker)?;
+    check_frames(config, checker)?;
+    check_ports(config, checker)?;
+    check_feed(config, checker)
 }
 
 /// What can be said only once every file was read.
@@ -91,6 +99,16 @@ pub(super) fn check_whole(config: &Config, text: &str, name: &str) -> Result<(),
     if config.symbols.is_empty() {
         return checker.fail(0..0, "at least one [[symbol]] is needed, or [symbols] with a file");
     }
+    if config.segments.is_empty() {
+        check_books(config, &checker)?;
+    } else {
+        segments::check(config, &checker)?;
+    }
+    check_risk(config, &checker)
+}
+
+/// Whether each symbol is in one of the books that there are.
+pub(super) fn check_books(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
     let books = *config.gateway.books.get_ref();
     let beyond = |symbol: &&Symbol| symbol.book.is_some_and(|book| book >= books);
     if let Some(symbol) = config.symbols.iter().find(beyond) {
@@ -101,7 +119,7 @@ pub(super) fn check_whole(config: &Config, text: &str, name: &str) -> Result<(),
         );
         return checker.fail(symbol.name.span(), what);
     }
-    check_risk(config, &checker)
+    Ok(())
 }
 
 fn check_gateway(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {

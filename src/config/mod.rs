@@ -5,6 +5,7 @@ mod check;
 mod error;
 mod feed;
 mod frames;
+mod segments;
 mod symbols;
 mod types;
 
@@ -12,6 +13,7 @@ pub use check::FEED_MTU_MIN;
 pub use error::ConfigError;
 pub use feed::Feed;
 pub use frames::{AfXdp, AfXdpMode, Checksums, Dpdk, Faults, Tcp};
+pub use segments::SegmentTable;
 pub use types::{
     Ack, Audit, Config, Gateway, Idle, Limits, Money, Password, Port, Protocol, Risk,
     SelfTradePolicy, Symbol, SymbolsFile, Topology, TransportKind, User,

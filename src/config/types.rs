@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::feed::Feed;
 use super::frames::{AfXdp, Dpdk, Faults, Tcp};
+use super::segments::SegmentTable;
 use crate::order::Price;
 
 /// The whole file.
@@ -19,7 +20,7 @@ pub struct Config {
     #[serde(default)]
     pub gateway: Gateway,
     /// Where it listens.
-    #[serde(rename = "port")]
+    #[serde(rename = "port", default)]
     pub ports: Vec<Port>,
     /// Who may log in.
     #[serde(rename = "user")]
@@ -48,6 +49,9 @@ pub struct Config {
     /// Market data, if there is any.
     #[serde(default)]
     pub feed: Option<Feed>,
+    /// Several sequencers, each with symbols and ports of its own; without, there is one.
+    #[serde(rename = "segment", default)]
+    pub segments: Vec<SegmentTable>,
 }
 
 /// `[gateway]`
@@ -101,6 +105,9 @@ pub struct Gateway {
     pub audit_dir: Option<PathBuf>,
     /// Bytes after which an audit file is closed and the next one begun.
     pub audit_file_bytes: Spanned<u64>,
+    /// Agents of other segments in the same process.
+    #[serde(skip)]
+    pub agents_beside: usize,
 }
 
 impl Default for Gateway {
@@ -129,6 +136,7 @@ impl Default for Gateway {
             audit: Audit::DropAndCount,
             audit_dir: None,
             audit_file_bytes: Spanned::new(0..0, 256 << 20),
+            agents_beside: 0,
         }
     }
 }

@@ -297,7 +297,7 @@ pub(super) fn assemble(
     (mut opened, mut market): (Opened, market::Opened),
     shown: Shown,
     recovered: &mut Recovered,
-    before_threads: impl FnOnce(),
+    before_threads: impl FnOnce() -> Result<(), SegmentError>,
 ) -> Result<Segment, SegmentError> {
     let clock = Clock::new();
     let counters = shown.counters.clone();
@@ -487,9 +487,10 @@ pub(super) fn assemble(
         logs: log_beds,
         audit,
     } = common.beds;
-    before_threads();
+    before_threads()?;
     let count = agents(config, gateways.len());
-    let strategy = idle_strategy(config.gateway.idle, count + usize::from(feed.is_some()));
+    let beside = config.gateway.agents_beside + usize::from(feed.is_some());
+    let strategy = idle_strategy(config.gateway.idle, count + beside);
     // Agents that spin are not to make system calls to wake those behind them.
     let spins = strategy != IdleStrategy::Park;
     let gateways = gateways.into_iter().zip(gateway_beds).collect();
@@ -498,7 +499,13 @@ pub(super) fn assemble(
     let own = (clock.clone(), strategy);
     let agents = start_agents(config, own, gateways, risk, books, &durable, &counters);
     let core = config.gateway.cores.get_ref().get(count).copied();
-    let feed = feed.map(|feed| feed.start(&clock, core, feed_strategy(config.gateway.idle, count)));
+    let feed = feed.map(|feed| {
+        feed.start(
+            &clock,
+            core,
+            feed_strategy(config.gateway.idle, count + config.gateway.agents_beside),
+        )
+    });
     let gallery = gallery.zip(stage).zip(gallery_bed).map(|((gateway, stage), bed)| {
         let gateway = GatewayDuty::new(gateway, clock.clone(), durable.clone());
         let duty = GalleryDuty::new(gateway, stage);
@@ -559,7 +566,10 @@ fn places(config: &Config, recovered: &Recovered) -> Result<Places, SegmentError
 /// Threads that check passwords: where it is not said, one for each core that no agent has.
 fn login_helpers(config: &Config, gateways: usize) -> usize {
     match usize::from(*config.gateway.login_helpers.get_ref()) {
-        0 => allowed_cores().len().saturating_sub(agents(config, gateways)).clamp(1, 64),
+        0 => {
+            let agents = agents(config, gateways) + config.gateway.agents_beside;
+            allowed_cores().len().saturating_sub(agents).clamp(1, 64)
+        }
         said => said,
     }
 }

@@ -140,67 +140,39 @@ struct Shown {
 impl Segment {
     /// Recovers and starts. Connections are accepted when this returns.
     pub fn start(config: &Config) -> Result<Segment, SegmentError> {
-        Segment::start_as(config, false)
+        let segment = Segment::start_as(std::slice::from_ref(config), false)?.pop();
+        Ok(segment.expect("one for each configuration"))
     }
 
-    /// The same in a process that is the gateway's alone: with `[gateway] confine`, this thread and
-    /// those of the segment can do no more from then on than a gateway does.
-    pub fn start_alone(config: &Config) -> Result<Segment, SegmentError> {
-        Segment::start_as(config, true)
+    /// The same in a process that is the gateway's alone, for each of its segments: with `[gateway] confine`, this
+    /// thread and those of the segments can do no more from then on than a gateway does.
+    pub fn start_alone(configs: &[Config]) -> Result<Vec<Segment>, SegmentError> {
+        Segment::start_as(configs, true)
     }
 
-    fn start_as(config: &Config, alone: bool) -> Result<Segment, SegmentError> {
+    fn start_as(configs: &[Config], alone: bool) -> Result<Vec<Segment>, SegmentError> {
         // What needs privileges comes first, and they are given up before anything is written.
-        let mut opened = transport::open(&config.for_trading())?;
-        let market = market::open(config)?;
-        if let Some(user) = &config.gateway.user {
-            if crate::runtime::is_root() {
-                crate::runtime::give_folder(&config.gateway.data_dir, user.get_ref())?;
-                if let Some(audit) = &config.gateway.audit_dir {
-                    crate::runtime::give_folder(audit, user.get_ref())?;
-                }
-            }
+        let open =
+            |config| Ok((transport::open(&Config::for_trading(config))?, market::open(config)?));
+        let opened = configs.iter().map(open).collect::<Result<Vec<_>, SegmentError>>()?;
+        for config in configs {
+            give_folders(config)?;
+        }
+        if let Some(user) = configs.iter().find_map(|config| config.gateway.user.as_ref()) {
             crate::runtime::drop_privileges(user.get_ref())?;
         }
         crate::runtime::drop_capabilities();
-        let dir = journal_dir(config);
-        close_doors(config, &dir, alone)?;
-        let lock = DirectoryLock::take(&config.gateway.data_dir)?;
-        let path = config.gateway.data_dir.join("counters");
-        let was_ahead = market::was_ahead(&path);
-        let has_gallery = market.gallery.is_some();
-        let has_feed = config.feed.is_some();
-        let mut names = counters::names(opened.transports.len(), has_gallery, has_feed);
-        names.extend(opened.statistics.names.iter().cloned());
-        let counters = Counters::create(&path, &names)
-            .map_err(system("create the counters file".to_owned()))?;
-        let path = config.gateway.data_dir.join("connections");
-        let places = opened.transports.iter().map(|transport| transport.connections_max());
-        let listeners = market.gallery.iter().map(|transport| transport.connections_max());
-        let rounds = opened.transports.len() + usize::from(has_gallery);
-        let board = Board::create(&path, places.chain(listeners).sum(), rounds)
-            .map_err(system("create the connections file".to_owned()))?;
-        if let Some(follow) = opened.statistics.follow.take() {
-            follow(opened.statistics.names.iter().map(|name| counters.get(name)).collect());
+        let mut prepared = Vec::new();
+        for (config, opened) in configs.iter().zip(opened) {
+            prepared.push(Prepared::new(config, opened, alone)?);
         }
-
-        let mut recovered = recovery::recover_for(&dir, config, &Clock::new(), was_ahead)?;
-        if recovered.tail.is_some_and(|tail| tail.torn) {
-            let tail = recovered.tail.expect("checked above");
-            tracing::warn!(
-                after_seq = tail.last_seq.0,
-                "the journal ends in a torn write, which was never acknowledged: dropped"
-            );
-            crate::journal::repair(&dir, tail)?;
-        }
-        let before_threads = || {
+        let mut segments = Vec::new();
+        assemble_all(&mut prepared, &mut segments, &|| {
             if alone {
-                confine(config);
+                confine(configs);
             }
-        };
-        let shown = Shown { counters, board };
-        let opened = (opened, market);
-        assemble::assemble(config, dir, lock, opened, shown, &mut recovered, before_threads)
+        })?;
+        Ok(segments)
     }
 
     /// The addresses listened on, in the configuration's order.
@@ -238,6 +210,87 @@ impl Segment {
     pub fn failure(&self) -> Option<String> {
         self.failure.get()
     }
+}
+
+/// A segment that knows where it stands, and has what it may open only with privileges.
+struct Prepared<'a> {
+    config: &'a Config,
+    dir: PathBuf,
+    lock: DirectoryLock,
+    opened: (transport::Opened, market::Opened),
+    shown: Shown,
+    recovered: Recovered,
+}
+
+impl Prepared<'_> {
+    fn new(
+        config: &Config,
+        (mut opened, market): (transport::Opened, market::Opened),
+        alone: bool,
+    ) -> Result<Prepared<'_>, SegmentError> {
+        let dir = journal_dir(config);
+        close_doors(config, &dir, alone)?;
+        let lock = DirectoryLock::take(&config.gateway.data_dir)?;
+        let path = config.gateway.data_dir.join("counters");
+        let was_ahead = market::was_ahead(&path);
+        let has_gallery = market.gallery.is_some();
+        let has_feed = config.feed.is_some();
+        let mut names = counters::names(opened.transports.len(), has_gallery, has_feed);
+        names.extend(opened.statistics.names.iter().cloned());
+        let counters = Counters::create(&path, &names)
+            .map_err(system("create the counters file".to_owned()))?;
+        let path = config.gateway.data_dir.join("connections");
+        let places = opened.transports.iter().map(|transport| transport.connections_max());
+        let listeners = market.gallery.iter().map(|transport| transport.connections_max());
+        let rounds = opened.transports.len() + usize::from(has_gallery);
+        let board = Board::create(&path, places.chain(listeners).sum(), rounds)
+            .map_err(system("create the connections file".to_owned()))?;
+        if let Some(follow) = opened.statistics.follow.take() {
+            follow(opened.statistics.names.iter().map(|name| counters.get(name)).collect());
+        }
+
+        let recovered = recovery::recover_for(&dir, config, &Clock::new(), was_ahead)?;
+        if recovered.tail.is_some_and(|tail| tail.torn) {
+            let tail = recovered.tail.expect("checked above");
+            tracing::warn!(
+                after_seq = tail.last_seq.0,
+                "the journal ends in a torn write, which was never acknowledged: dropped"
+            );
+            crate::journal::repair(&dir, tail)?;
+        }
+        let shown = Shown { counters, board };
+        Ok(Prepared { config, dir, lock, opened: (opened, market), shown, recovered })
+    }
+}
+
+/// Builds the last of them, then the others, and starts their threads once all stand and `before_threads` was
+/// called: what one's threads may do no more, another's may still need to be built.
+fn assemble_all(
+    prepared: &mut Vec<Prepared<'_>>,
+    segments: &mut Vec<Segment>,
+    before_threads: &dyn Fn(),
+) -> Result<(), SegmentError> {
+    let Some(last) = prepared.pop() else {
+        before_threads();
+        return Ok(());
+    };
+    let Prepared { config, dir, lock, opened, shown, mut recovered } = last;
+    let others = || assemble_all(prepared, segments, before_threads);
+    let segment = assemble::assemble(config, dir, lock, opened, shown, &mut recovered, others)?;
+    segments.push(segment);
+    Ok(())
+}
+
+/// Gives a segment's folders to the user that it becomes.
+fn give_folders(config: &Config) -> Result<(), SegmentError> {
+    let Some(user) = config.gateway.user.as_ref().filter(|_| crate::runtime::is_root()) else {
+        return Ok(());
+    };
+    let folders = std::iter::once(&config.gateway.data_dir).chain(&config.gateway.audit_dir);
+    for folder in folders {
+        crate::runtime::give_folder(folder, user.get_ref())?;
+    }
+    Ok(())
 }
 
 /// Who may read what the gateway writes.
@@ -278,15 +331,18 @@ fn close_doors(
 }
 
 /// Gives up what the process does not need from here on.
-fn confine(config: &Config) {
+fn confine(configs: &[Config]) {
     if let Err(why) = crate::runtime::lock_memory() {
         tracing::info!("memory is not locked: {why}");
     }
-    if !config.gateway.confine {
+    if !configs.iter().all(|config| config.gateway.confine) {
         return;
     }
-    let audit = config.audit_dir();
-    let confined = crate::runtime::confine::confine(&[&config.gateway.data_dir, &audit]);
+    let folders =
+        configs.iter().flat_map(|config| [config.gateway.data_dir.clone(), config.audit_dir()]);
+    let folders: Vec<PathBuf> = folders.collect();
+    let confined =
+        crate::runtime::confine::confine(&folders.iter().map(PathBuf::as_path).collect::<Vec<_>>());
     if let Err(why) = confined.calls {
         tracing::warn!("system calls are not filtered: {why}");
     }

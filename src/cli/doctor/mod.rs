@@ -131,7 +131,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         Some(file) => Config::load(file)?,
         None => Config::built_in(),
     };
-    let report = examine(&System::here(), &config);
+    let report = examine(&System::here(), &config.together());
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report.lines)?);
     } else {
