@@ -8,14 +8,15 @@ use super::Book;
 /// Steps of [`Book::foresee`]: each follows what the one before brought near.
 pub const FORESEE_STEPS: usize = 4;
 
-/// With fewer open orders all of it is near anyhow.
+/// With fewer open orders and symbols all of it is near anyhow.
 const ORDERS_MIN: u32 = 16_384;
+const SYMBOLS_MIN: usize = 1_024;
 
 impl Book {
     /// Whether it is worth it.
     #[inline]
     pub fn has_to_foresee(&self) -> bool {
-        self.open_orders >= ORDERS_MIN
+        self.open_orders >= ORDERS_MIN || self.ladders.len() >= SYMBOLS_MIN
     }
 
     /// Asks for what carrying out a command will read, as far as `step` can know it.

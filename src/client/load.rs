@@ -199,8 +199,9 @@ impl Random {
         Random(seed)
     }
 
-    /// A number below `bound`.
+    /// A number below `bound`, which is 2^31 at most.
     pub fn below(&mut self, bound: u64) -> u64 {
+        debug_assert!(bound <= 1 << 31, "it draws 31 bits");
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;

@@ -9,14 +9,15 @@ use super::Risk;
 /// Steps of [`Risk::foresee`]: each follows what the one before brought near.
 pub const FORESEE_STEPS: usize = 3;
 
-/// With fewer open orders all of it is near anyhow.
+/// With fewer open orders and symbols all of it is near anyhow.
 const ORDERS_MIN: usize = 16_384;
+const SYMBOLS_MIN: usize = 1_024;
 
 impl Risk {
     /// Whether it is worth it.
     #[inline]
     pub fn has_to_foresee(&self) -> bool {
-        self.orders.len() >= ORDERS_MIN
+        self.orders.len() >= ORDERS_MIN || self.symbols.len() >= SYMBOLS_MIN
     }
 
     /// Asks for what sequencing a command will read, as far as `step` can know it. `at` is the

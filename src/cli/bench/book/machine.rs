@@ -2,7 +2,8 @@
 
 use crate::book::{self, Book, Outlet, RingReports};
 use crate::order::{
-    Command, CommandKind, Event, Feedback, FirmId, Price, SelfTrade, SymbolId, UserId,
+    Command, CommandKind, Event, Feedback, FirmId, NUMBERS_BY_PLACE, Price, SelfTrade, SymbolId,
+    UserId,
 };
 use crate::ring::{self, Consumer, Producer};
 use crate::risk::{self, Limits, Risk};
@@ -56,6 +57,7 @@ impl Machine {
         };
         // Numbers are enciphered, as a journal has it.
         let mut key = Command::new(CommandKind::DefineNumbers, UserId(0), FirmId(0));
+        key.qty = NUMBERS_BY_PLACE;
         key.text[..12].copy_from_slice(b"twelve bytes");
         machine.define(key);
         for account in 0..ACCOUNTS {
@@ -124,6 +126,11 @@ impl Machine {
         for feedback in self.reports.outlet.feedback.drain(..) {
             self.risk.feed_back(&feedback);
         }
+    }
+
+    /// What the last batch became.
+    pub fn sequenced(&self) -> &[Command] {
+        &self.sequenced
     }
 
     pub fn digest(&self) -> (u64, u64) {

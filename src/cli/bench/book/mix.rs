@@ -32,7 +32,7 @@ impl Zipf {
     fn new(symbols: u16) -> Zipf {
         let mut sum = 0;
         let sums = (1..=u64::from(symbols)).map(|rank| {
-            sum += (1 << 40) / rank;
+            sum += (1 << 24) / rank;
             sum
         });
         Zipf { sums: sums.collect() }

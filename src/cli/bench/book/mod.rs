@@ -17,10 +17,10 @@ use super::report::{
 };
 use crate::order::Command;
 use crate::runtime::{allowed_cores, signals};
-use machine::{BATCH, Machine};
+use machine::BATCH;
 use mix::{Mix, ONE_SYMBOL, WHOLE_MARKET, generate};
 
-pub use machine::{RingOutlet, limits};
+pub use machine::{Machine, RingOutlet, limits};
 pub use mix::{Mix as Market, generate as commands};
 
 /// Risk and book on exchange-core's published mix (one symbol, 1,000 accounts, about 1,000 live orders; 9 % GTC, 3 %

@@ -1,5 +1,7 @@
 //! `millrace bench scale`
 
+mod books;
+
 use serde_json::json;
 
 use super::super::Outcome;
@@ -11,7 +13,8 @@ use super::report::{
 };
 use crate::runtime::{allowed_cores, signals};
 
-/// How the cost of an order grows with sessions, symbols and live orders, and how much memory each takes.
+/// How the cost of an order grows with sessions, symbols and live orders, and how much memory each takes; and what
+/// several books and several segments bring.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Arguments {
     /// Sessions that are logged in; ten of them trade.
@@ -56,6 +59,8 @@ pub fn compare(arguments: &Arguments) -> Result<Section, Box<dyn std::error::Err
     over_sessions(arguments, &mut section)?;
     let core = *allowed_cores().last().ok_or("no core to run on")?;
     on_core(core, || over_markets(arguments, &mut section));
+    on_core(core, || books::over_books(arguments.runs, &mut section));
+    books::over_segments(arguments.runs, &mut section);
     Ok(section)
 }
 
