@@ -9,6 +9,7 @@
 //! `2026-07-01T12:04:05.000001234Z CLIENT1 in fix44 182`, then 182 bytes.
 
 mod file;
+mod head;
 mod read;
 mod tap;
 #[cfg(test)]
