@@ -6,9 +6,8 @@ use millrace::segment::{journal_dir, recover};
 use super::common::{PATIENCE, buy, config_text, enter, sell};
 use super::venue::Venue;
 
-fn two_queues(topology: &str) {
-    let gateway = format!("topology = \"{topology}\"");
-    let Some(mut venue) = Venue::with(&config_text(&gateway, ""), 2, "") else { return };
+fn two_queues(gateway: &str) {
+    let Some(mut venue) = Venue::with(&config_text(gateway, ""), 2, "") else { return };
     let users = ["ALICE", "BOB"];
     let mut known: [Vec<Vec<u8>>; 2] = [vec![], vec![]];
     // Each connection has another port, and so one queue or the other.
@@ -59,12 +58,17 @@ fn two_queues(topology: &str) {
 
 #[test]
 fn users_move_between_queues_and_their_streams_go_with_them() {
-    two_queues("inline");
+    two_queues("topology = \"inline\"");
 }
 
 #[test]
 fn users_move_between_queues_of_a_pipeline() {
-    two_queues("pipeline");
+    two_queues("topology = \"pipeline\"");
+}
+
+#[test]
+fn users_move_between_queues_behind_the_last_of_several_books() {
+    two_queues("topology = \"pipeline\"\nbooks = 3");
 }
 
 #[test]
