@@ -24,7 +24,8 @@ pub(super) struct Shadow {
     pub open: u32,
     /// Shares traded, replaced orders included.
     pub executed: u32,
-    /// Neighbours in the list of the user's orders, oldest first.
+    /// Neighbours in the list of the user's orders, oldest first. Of a free slot `user_prev` is its place among
+    /// the free ones, or nothing if that is where it was at first.
     pub(super) user_next: u32,
     pub(super) user_prev: u32,
     /// Neighbours in the list of orders that expire in the same second.
@@ -112,8 +113,7 @@ impl OrderTable {
         if self.free.last() == Some(&slot.0) {
             self.free.pop();
         } else {
-            let at = self.free.iter().rposition(|free| *free == slot.0);
-            self.free.swap_remove(at.expect("a journal puts orders into free slots"));
+            self.take_out(slot);
         }
         self.index.insert(order.user, order.user_ref, slot);
         let last = std::mem::replace(&mut self.ends[order.user.index()][1], slot.0);
@@ -122,6 +122,22 @@ impl OrderTable {
         match last {
             NIL => self.ends[order.user.index()][0] = slot.0,
             last => self.shadows[last as usize].user_next = slot.0,
+        }
+    }
+
+    /// Takes a slot out of the free ones, wherever it is among them: when this was sequenced, others may have been
+    /// freed later than a replay frees them.
+    fn take_out(&mut self, slot: Slot) {
+        let first = self.shadows.len() as u32 - 1;
+        let place = match self.shadows[slot.index()].user_prev {
+            NIL => first - slot.0,
+            place => place,
+        };
+        let found = self.free.get(place as usize).is_some_and(|free| *free == slot.0);
+        assert!(found, "a journal puts orders into free slots");
+        self.free.swap_remove(place as usize);
+        if let Some(moved) = self.free.get(place as usize) {
+            self.shadows[*moved as usize].user_prev = place;
         }
     }
 
@@ -172,7 +188,9 @@ impl OrderTable {
             NIL => ends[1] = order.user_prev,
             next => self.shadows[next as usize].user_prev = order.user_prev,
         }
-        self.shadows[slot.index()].live = false;
+        let place = self.free.len() as u32;
+        let order = &mut self.shadows[slot.index()];
+        (order.live, order.user_prev) = (false, place);
         self.free.push(slot.0);
     }
 
@@ -197,5 +215,36 @@ impl OrderTable {
     /// Whether a user has any open order.
     pub fn has_orders(&self, user: UserId) -> bool {
         self.ends[user.index()][0] != NIL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whichever free slots orders are put into, as a journal says, each is free until then, and again afterwards.
+        #[test]
+        fn any_free_slot_can_be_taken(steps in prop::collection::vec((any::<bool>(), any::<u16>()), 1..400)) {
+            let mut table = OrderTable::new(16, 1);
+            let mut taken = BTreeSet::new();
+            for (n, (next, pick)) in (0..).zip(steps) {
+                let slot = u32::from(pick) % 16;
+                let slot = if next { table.next_free().map_or(slot, |slot| slot.0) } else { slot };
+                if taken.remove(&slot) {
+                    table.remove(Slot(slot));
+                } else {
+                    taken.insert(slot);
+                    table.insert(Slot(slot), Shadow { user_ref: UserRefNum(n), ..Shadow::EMPTY });
+                }
+                prop_assert_eq!(table.len(), taken.len());
+                let free: BTreeSet<u32> = table.free.iter().copied().collect();
+                prop_assert!(table.free.len() == free.len() && free.is_disjoint(&taken));
+            }
+        }
     }
 }
