@@ -11,6 +11,7 @@
 //! was never acknowledged) from a hole (something is missing that a later write proves was on
 //! disk): the first is dropped, the second refused.
 
+mod ahead;
 mod chaser;
 pub mod format;
 mod lock;

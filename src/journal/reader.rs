@@ -5,7 +5,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::JournalError;
-use super::format::{HEADER_BYTES, Header, Place, RECORD_BYTES, RECORDS_MAX, read_place};
+use super::ahead::Ahead;
+use super::format::{
+    HEADER_BYTES, Header, Place, RECORD_BYTES, RECORDS_MAX, read_place, read_whole,
+};
 use super::segment_file::{clear_tail, list};
 use crate::order::{Command, SeqNum};
 
@@ -25,8 +28,12 @@ pub struct Tail {
 /// Hands out a journal's records in order.
 pub struct Reader {
     segments: std::vec::IntoIter<(u32, PathBuf)>,
+    /// Who reads them, if that is another thread.
+    ahead: Option<Ahead>,
     /// The segment being read.
     bytes: Vec<u8>,
+    /// How many of its records are known to be whole.
+    whole: usize,
     path: PathBuf,
     place: usize,
     tail: Tail,
@@ -41,13 +48,23 @@ impl Reader {
         let tail = Tail { last_seq: SeqNum(0), segment: 1, used: 0, torn: false };
         Ok(Reader {
             segments: list(dir)?.into_iter(),
+            ahead: None,
             bytes: Vec::new(),
+            whole: 0,
             path: dir.to_owned(),
             place: RECORDS_MAX,
             tail,
             header: None,
             until: SeqNum(u64::MAX),
         })
+    }
+
+    /// Has another thread read and check segments ahead, for who goes through all of them.
+    pub fn ahead(mut self) -> Result<Reader, JournalError> {
+        let paths = self.segments.as_slice().iter().map(|(_, path)| path.clone()).collect();
+        let started = Ahead::start(paths).map_err(JournalError::io("read", &self.path))?;
+        self.ahead = Some(started);
+        Ok(self)
     }
 
     /// Ends before any record behind `last`; what stands there may be just being written.
@@ -94,12 +111,17 @@ impl Reader {
 
     fn read(&self, place: usize) -> Place {
         let offset = HEADER_BYTES + place * RECORD_BYTES;
-        self.bytes.get(offset..offset + RECORD_BYTES).map_or(Place::Empty, read_place)
+        let read = if place < self.whole { read_whole } else { read_place };
+        self.bytes.get(offset..offset + RECORD_BYTES).map_or(Place::Empty, read)
     }
 
     fn next_segment(&mut self) -> Result<bool, JournalError> {
         let Some((number, path)) = self.segments.next() else { return Ok(false) };
-        self.bytes = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
+        let read = match &self.ahead {
+            Some(ahead) => ahead.next(std::mem::take(&mut self.bytes)),
+            None => std::fs::read(&path).map(|bytes| (bytes, 0)),
+        };
+        (self.bytes, self.whole) = read.map_err(JournalError::io("read", &path))?;
         self.path = path;
         let bad = |what| JournalError::Header { path: self.path.clone(), what };
         let header = Header::parse(&self.bytes).map_err(bad)?;

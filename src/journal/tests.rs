@@ -4,7 +4,7 @@
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::format::{HEADER_BYTES, RECORD_BYTES, RECORDS_MAX};
+use super::format::{HEADER_BYTES, Header, RECORD_BYTES, RECORDS_MAX};
 use super::segment_file::path_of;
 use super::*;
 use crate::order::{Command, CommandKind, FirmId, UserId, UserRefNum};
@@ -55,13 +55,42 @@ fn write(dir: &Path, last: u64, batch: usize) {
     }
 }
 
+/// Reads it to its end, here and with a thread that reads ahead: both find the same.
 fn last_seq(dir: &Path) -> Result<Tail, JournalError> {
-    let mut next = 1;
-    let reader = read_all(dir, |c| {
-        assert_eq!(*c, command(next));
-        next += 1;
-    })?;
-    Ok(reader.tail())
+    let to_its_end = |mut reader: Reader| {
+        let mut next = 1;
+        while let Some(read) = reader.next()? {
+            assert_eq!(read, command(next));
+            next += 1;
+        }
+        Ok(reader.tail())
+    };
+    let alone: Result<Tail, JournalError> = to_its_end(Reader::open(dir)?);
+    let ahead: Result<Tail, JournalError> = to_its_end(Reader::open(dir)?.ahead()?);
+    assert_eq!(format!("{alone:?}"), format!("{ahead:?}"));
+    alone
+}
+
+#[test]
+fn what_an_older_version_wrote_is_read_and_gone_on_with() {
+    let dir = Dir::new("older");
+    write(&dir.0, 500, 100);
+    let file = std::fs::OpenOptions::new().write(true).open(path_of(&dir.0, 1)).unwrap();
+    let set = |version: u32| {
+        let mut bytes = std::fs::read(path_of(&dir.0, 1)).unwrap();
+        bytes[16..20].copy_from_slice(&version.to_le_bytes());
+        let crc = crc32c::crc32c(&bytes[..size_of::<Header>() - 4]);
+        file.write_all_at(&bytes[..size_of::<Header>() - 4], 0).unwrap();
+        file.write_all_at(&crc.to_le_bytes(), size_of::<Header>() as u64 - 4).unwrap();
+    };
+    set(2);
+    write(&dir.0, 700, 100);
+    assert_eq!(last_seq(&dir.0).unwrap().last_seq, SeqNum(700));
+    for version in [1, 4] {
+        set(version);
+        let error = last_seq(&dir.0).unwrap_err().to_string();
+        assert!(error.contains("another version of the journal format"), "{error}");
+    }
 }
 
 /// Overwrites bytes of a record's place in the first segment.

@@ -250,7 +250,7 @@ fn replay(
     let memory = stream_memory(config);
     let mut message = into_streams(&mut streams, &memory);
     let mut reports = reports(&mut message);
-    let mut reader = Reader::open(dir)?;
+    let mut reader = Reader::open(dir)?.ahead()?;
     let orders = *config.gateway.max_orders.get_ref();
     while let Some(command) = reader.next()? {
         if command.slot != Slot::NONE && command.slot.0 >= orders {

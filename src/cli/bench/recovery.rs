@@ -74,7 +74,7 @@ pub fn compare(arguments: &Arguments) -> Result<Section, Box<dyn std::error::Err
         "replay, killed gateway's journal".to_owned(),
         commands.to_string(),
         figure(rate, 2),
-        format!("3 (goal 10; {})", holds(rate >= 3.0, rate)),
+        format!("6 (goal 10; {})", holds(rate >= 6.0, rate)),
     ]);
     section.table(table);
     section.keep("commands_per_second", json!(rates));
