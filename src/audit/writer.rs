@@ -18,7 +18,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 const SLOTS_MAX: usize = 4096;
 /// Nobody waits for the file: the writer rests between writes, and the cores are left to the orders.
 /// A ring holds twice what comes meanwhile at three million messages a second.
-const REST: Duration = Duration::from_millis(5);
+const REST: Duration = Duration::from_millis(10);
 /// After an error, nothing is tried for this long.
 const RETRY: Duration = Duration::from_secs(1);
 

@@ -168,6 +168,8 @@ fn check_gateway(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErr
         let what = "fix_parsers are threads of their own: they need topology = \"pipeline\"";
         return checker.fail(spanned.span(), what);
     }
+    let spanned = &gateway.flush_ms;
+    between((*spanned.get_ref()).into(), 1, 20, spanned.span(), "flush_ms")?;
     let spanned = &gateway.books;
     between((*spanned.get_ref()).into(), 1, 64, spanned.span(), "books")?;
     if *spanned.get_ref() > 1 && gateway.topology == Topology::Inline {

@@ -73,6 +73,9 @@ pub struct Gateway {
     pub books: Spanned<u8>,
     /// When an acknowledgement may leave.
     pub ack: Ack,
+    /// How often the journal is put on disk if no acknowledgement waits for it; its ring has room for what comes
+    /// meanwhile.
+    pub flush_ms: Spanned<u16>,
     /// Where the journal lies.
     pub data_dir: PathBuf,
     /// With less of the disk left, no new orders are taken.
@@ -120,6 +123,7 @@ impl Default for Gateway {
             topology: Topology::Inline,
             books: Spanned::new(0..0, 1),
             ack: Ack::Journaled,
+            flush_ms: Spanned::new(0..0, 10),
             data_dir: "millrace-data".into(),
             min_free_bytes: 256 << 20,
             cores: Spanned::new(0..0, Vec::new()),

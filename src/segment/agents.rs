@@ -28,10 +28,6 @@ const DISK_NAP_US: u32 = 20;
 /// Batches that the inline agent takes through risk and book before it answers.
 const ROUNDS_MAX: usize = 8;
 
-/// Where no acknowledgement waits for the disk, the journal rests this long between writes: each
-/// puts more on disk, and the cores are left to the orders.
-const REST: Duration = Duration::from_millis(2);
-
 /// Follows the kernel's clock once a second.
 struct Watch {
     clock: Clock,
@@ -336,8 +332,9 @@ pub(super) struct JournalDuty {
     failure: Failure,
     durable: Durable,
     counter: Counter,
-    /// Somebody waits for each write.
-    awaited: bool,
+    /// Where nobody waits for each write, how long it rests between two: each puts more on disk, and the cores are
+    /// left to the orders.
+    rest: Option<Duration>,
     /// What each write took, in nanoseconds, and where that is shown.
     took_ns: Histogram<u64>,
     shown: [Counter; 2],
@@ -350,21 +347,21 @@ impl JournalDuty {
         failure: Failure,
         durable: Durable,
         counters: &Counters,
-        awaited: bool,
+        rest: Option<Duration>,
     ) -> JournalDuty {
         let counter = counters.get("journal.durable");
         let free = counters.get("journal.disk_free_bytes");
         let shown = ["journal.write_p50_ns", "journal.write_p99_ns"].map(|name| counters.get(name));
         let took_ns = Histogram::new_with_bounds(100, 60 * NANOS_PER_SEC, 2);
         let took_ns = took_ns.expect("two digits up to a minute");
-        JournalDuty { writer, disk, free, failure, durable, counter, awaited, took_ns, shown }
+        JournalDuty { writer, disk, free, failure, durable, counter, rest, took_ns, shown }
     }
 }
 
 impl Duty for JournalDuty {
     /// It sleeps on the disk most of the time, and acknowledgements wait for it.
     fn begin(&mut self) {
-        if self.awaited {
+        if self.rest.is_none() {
             promptness::ask_for_short_waits();
         }
     }
@@ -385,8 +382,8 @@ impl Duty for JournalDuty {
                     self.took_ns.saturating_record(began.elapsed().as_nanos() as u64);
                 }
                 self.counter.set(self.durable.seq().0);
-                if !self.awaited && written > 0 {
-                    std::thread::sleep(REST);
+                if let Some(rest) = self.rest.filter(|_| written > 0) {
+                    std::thread::sleep(rest);
                 }
                 written
             }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use super::agents::{BookDuty, GatewayDuty, InlineDuty, JournalDuty, LogDuty, RiskDuty};
 use super::dictionary::{SymbolEntry, wire_protocol};
@@ -48,7 +49,7 @@ const FRAMES_RING: usize = 256;
 /// Commands on their way to the disk.
 const JOURNAL_RING: usize = 65_536;
 /// Slots on their way to the audit file.
-const AUDIT_RING: usize = 32_768;
+const AUDIT_RING: usize = 65_536;
 
 /// Where the threads sleep. The bells that wake them are rung by the rings they read.
 struct Beds {
@@ -470,9 +471,10 @@ pub(super) fn assemble(
         stage
     });
     let failure = Failure::default();
-    let awaited = config.gateway.ack == Ack::Journaled;
-    let journal =
-        JournalDuty::new(writer, disk, failure.clone(), durable.clone(), &counters, awaited);
+    let every_ms = (*config.gateway.flush_ms.get_ref()).into();
+    let sequenced = config.gateway.ack == Ack::Sequenced;
+    let rest = sequenced.then(|| Duration::from_millis(every_ms));
+    let journal = JournalDuty::new(writer, disk, failure.clone(), durable.clone(), &counters, rest);
     let auditor = common.auditor(audits)?;
     let stop_replays = common.stop_replays.clone();
     let Beds {
