@@ -119,6 +119,11 @@ impl JournalWriter {
         Ok(count)
     }
 
+    /// Whether so many wait that the next write should not.
+    pub fn is_behind(&mut self) -> bool {
+        self.commands.has_by_now(BATCH_MAX / 2)
+    }
+
     /// Starts making the next segment, so that it is there when this one is full.
     fn prepare_next(&mut self) {
         let (dir, number) = (self.dir.clone(), self.number + 1);

@@ -382,7 +382,7 @@ impl Duty for JournalDuty {
                     self.took_ns.saturating_record(began.elapsed().as_nanos() as u64);
                 }
                 self.counter.set(self.durable.seq().0);
-                if let Some(rest) = self.rest.filter(|_| written > 0) {
+                if let Some(rest) = self.rest.filter(|_| written > 0 && !self.writer.is_behind()) {
                     std::thread::sleep(rest);
                 }
                 written

@@ -374,6 +374,12 @@ impl<T: Copy> Consumer<T> {
         self.available_of(count) >= count
     }
 
+    /// The same, looking again where fewer are known.
+    pub fn has_by_now(&mut self, count: usize) -> bool {
+        self.follow(count as u64);
+        (self.tail_seen - self.head) as usize >= count
+    }
+
     /// How many there are; batches that follow are looked for as long as there are fewer than `most`
     /// records.
     #[inline]

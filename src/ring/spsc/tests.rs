@@ -148,3 +148,13 @@ proptest! {
 fn a_capacity_that_is_no_power_of_two_is_refused() {
     let _ = on_heap(3, 0u8);
 }
+
+#[test]
+fn who_has_to_know_how_many_there_are_looks_again() {
+    let (mut producer, mut consumer) = on_heap::<u64>(64, 0);
+    assert_eq!(producer.push_slice(&[1; 10]), 10);
+    assert_eq!(consumer.pop_batch(8, |_| ()), 8);
+    assert_eq!(producer.push_slice(&[2; 10]), 10);
+    assert!(!consumer.has(12), "as far as it was seen");
+    assert!(consumer.has_by_now(12) && !consumer.has_by_now(13));
+}
