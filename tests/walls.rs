@@ -16,7 +16,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("journal", &["order", "ring", "runtime"]),
     ("feed", &["order", "ring", "net", "runtime", "wire", "book", "journal"]),
     ("audit", &["order", "ring", "runtime", "wire"]),
-    ("gateway", &["order", "ring", "net", "runtime", "wire", "session", "audit"]),
+    ("gateway", &["order", "ring", "net", "runtime", "wire", "book", "session", "audit"]),
     ("config", &["order", "ring", "runtime"]),
     ("signals", &["order"]),
     ("client", &["order", "ring", "net", "wire", "runtime", "feed", "signals"]),
