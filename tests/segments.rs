@@ -2,11 +2,10 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
+use common::process::Process;
 use common::*;
 use millrace::client::{Answer, Client};
 use millrace::config::Config;
@@ -55,54 +54,9 @@ max_position = 100
 restricted = ["TSLA"]
 "#;
 
-struct Process {
-    child: Child,
-    ports: Vec<(String, SocketAddr)>,
-}
-
-impl Process {
-    fn start(dir: &Path, text: &str) -> Process {
-        let file = dir.join("millrace.toml");
-        std::fs::write(&file, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
-        command.args(["run", "--config"]).arg(&file).arg("--data").arg(dir.join("data"));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let Some(ports) = line.trim().strip_prefix("millrace ready ") else {
-            let mut said = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-            panic!("{said}");
-        };
-        let port = |port: &str| {
-            let (name, address) = port.split_once('=').unwrap();
-            (name.to_owned(), address.parse().unwrap())
-        };
-        Process { ports: ports.split(' ').map(port).collect(), child }
-    }
-
-    fn login(&self, port: &str, user: &str) -> Client {
-        let (_, address) = self.ports.iter().find(|(name, _)| name == port).unwrap();
-        Client::login(*address, user, "secret", 0).unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
-
-    fn said(&mut self) -> String {
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        said
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn login(ports: &[(String, SocketAddr)], port: &str, user: &str) -> Client {
+    let (_, address) = ports.iter().find(|(name, _)| name == port).unwrap();
+    Client::login(*address, user, "secret", 0).unwrap()
 }
 
 fn of(symbol: &str, order: millrace::client::NewOrder) -> Vec<u8> {
@@ -112,12 +66,12 @@ fn of(symbol: &str, order: millrace::client::NewOrder) -> Vec<u8> {
 #[test]
 fn segments_share_users_and_limits_and_nothing_else() {
     let scratch = Scratch::new();
-    let mut process = Process::start(&scratch.0, EAST_AND_WEST);
-    let names: Vec<&str> = process.ports.iter().map(|(name, _)| name.as_str()).collect();
+    let (process, ports) = Process::start_with(&scratch.0, EAST_AND_WEST);
+    let names: Vec<&str> = ports.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["east:ouch5", "west:ouch5", "west:glimpse"]);
-    let mut east = process.login("east:ouch5", "ALICE");
-    let mut west = process.login("west:ouch5", "ALICE");
-    let mut bob = process.login("west:ouch5", "BOB");
+    let mut east = login(&ports, "east:ouch5", "ALICE");
+    let mut west = login(&ports, "west:ouch5", "ALICE");
+    let mut bob = login(&ports, "west:ouch5", "BOB");
     // Each has its own count of numbers, positions and symbols.
     for (client, symbol) in [(&mut east, "AAPL"), (&mut west, "MSFT")] {
         client.send(&of(symbol, sell(1, 100, "100.00"))).unwrap();
@@ -131,22 +85,19 @@ fn segments_share_users_and_limits_and_nothing_else() {
     assert!(matches!(answer(&mut bob), Answer::Accepted { user_ref: 1, .. }));
     assert!(matches!(answer(&mut bob), Answer::Executed { user_ref: 1, quantity: 40, .. }));
     assert!(matches!(answer(&mut west), Answer::Executed { user_ref: 1, quantity: 40, .. }));
-    process.signal("KILL");
-    process.child.wait().unwrap();
+    process.kill();
 
     // Nothing that was acknowledged is lost, in either.
-    let mut process = Process::start(&scratch.0, EAST_AND_WEST);
-    let mut bob = process.login("east:ouch5", "BOB");
+    let (process, ports) = Process::start_with(&scratch.0, EAST_AND_WEST);
+    let mut bob = login(&ports, "east:ouch5", "BOB");
     bob.send(&of("AAPL", buy(1, 100, "100.00"))).unwrap();
     assert!(matches!(answer(&mut bob), Answer::Accepted { .. }));
     assert!(matches!(answer(&mut bob), Answer::Executed { quantity: 100, .. }));
-    let mut bob = process.login("west:ouch5", "BOB");
+    let mut bob = login(&ports, "west:ouch5", "BOB");
     bob.send(&of("MSFT", buy(2, 60, "100.00"))).unwrap();
     assert!(matches!(answer(&mut bob), Answer::Accepted { .. }));
     assert!(matches!(answer(&mut bob), Answer::Executed { user_ref: 2, quantity: 60, .. }));
-    process.signal("TERM");
-    assert_eq!(process.child.wait().unwrap().code(), Some(0));
-    let said = process.said();
+    let said = process.stop();
     assert_eq!(said.matches("stopped cleanly").count(), 2, "{said}");
     assert!(!said.contains("are not filtered"), "{said}");
 

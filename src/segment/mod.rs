@@ -10,11 +10,13 @@ mod assemble;
 mod counters;
 mod dictionary;
 mod gallery;
+mod gateways;
 mod limits;
 mod market;
 mod memory;
 mod recovery;
 mod stop;
+mod threads;
 mod transport;
 
 #[cfg(test)]

@@ -13,24 +13,39 @@ pub struct Process(Child);
 impl Process {
     /// Starts it with more lines for `[gateway]`; where it listens.
     pub fn start(dir: &Path, gateway: &str) -> (Process, SocketAddr) {
+        let (process, ports) = Process::start_with(dir, &config_text(gateway, ""));
+        (process, ports[0].1)
+    }
+
+    /// Starts it with a configuration; where it listens, by what each port is called.
+    pub fn start_with(dir: &Path, text: &str) -> (Process, Vec<(String, SocketAddr)>) {
         let file = dir.join("millrace.toml");
-        std::fs::write(&file, config_text(gateway, "")).unwrap();
+        std::fs::write(&file, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
         command.args(["run", "--config"]).arg(&file).arg("--data").arg(dir.join("data"));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("millrace ready ouch5=");
-        let Some(address) = address else {
+        let Some(ports) = line.trim().strip_prefix("millrace ready ") else {
             let mut said = String::new();
             child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
             panic!("{said}");
         };
-        (Process(child), address.parse().unwrap())
+        let port = |port: &str| {
+            let (name, address) = port.split_once('=').unwrap();
+            (name.to_owned(), address.parse().unwrap())
+        };
+        (Process(child), ports.split(' ').map(port).collect())
     }
 
     pub fn id(&self) -> u32 {
         self.0.id()
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
     }
 
     /// Ends it cleanly; what it said.
