@@ -4,7 +4,9 @@
 
 use loom::sync::atomic::{AtomicBool, Ordering, fence};
 use loom::thread::yield_now;
-use millrace::ring::{self, broadcast};
+use millrace::book::{Books, Events, Places, Progress};
+use millrace::order::{Command, CommandKind, Event, FirmId, SeqNum, SymbolId, UserId};
+use millrace::ring::{self, Consumer, Producer, broadcast};
 
 /// A consumer that found nothing sleeps until it is woken: it never misses what was published.
 #[test]
@@ -197,5 +199,61 @@ fn a_broadcast_record_is_never_seen_torn() {
             heard.push(record);
         }
         assert_eq!(heard, (next..3).map(|n| [n; 2]).collect::<Vec<_>>());
+    });
+}
+
+/// What a book does with the next command, if there is one.
+fn carry_out(book: usize, from: &mut Consumer<Command>, to: &mut Producer<Event>, far: &Progress) {
+    if let Some(command) = from.pop() {
+        assert!(to.stage_with(|event| event.command.seq = command.seq));
+        to.publish();
+        far.set_done(book, command.seq);
+    }
+}
+
+/// Two books with a thread each: whichever is late, and whatever a gateway sees of how far they are, it takes no event
+/// before one of an earlier command, and in the end it takes all.
+#[test]
+fn events_of_two_books_are_taken_in_the_order_of_their_commands() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let far = Progress::new(2, SeqNum(0));
+        let (first_tx, mut first) = ring::on_heap(2, Command::EMPTY);
+        let (second_tx, mut second) = ring::on_heap(2, Command::EMPTY);
+        let (mut first_told, from_first) = ring::on_heap(2, Event::EMPTY);
+        let (mut second_told, from_second) = ring::on_heap(2, Event::EMPTY);
+        let places = Places::new(2, &[0, 1]);
+        let mut books = Books::several(vec![first_tx, second_tx], places, far.clone(), SeqNum(0));
+        let mut events = Events::several(vec![from_first, from_second], far.clone());
+        for (seq, symbol) in [(1, 0), (2, 1)] {
+            let mut command = Command::new(CommandKind::Enter, UserId(0), FirmId(0));
+            (command.seq, command.symbol) = (SeqNum(seq), SymbolId(symbol));
+            assert!(books.stage(&command));
+        }
+        let (one, other) = (far.clone(), far);
+        let slow = loom::thread::spawn(move || {
+            carry_out(0, &mut first, &mut first_told, &one);
+            (first, first_told, one)
+        });
+        let fast = loom::thread::spawn(move || {
+            carry_out(1, &mut second, &mut second_told, &other);
+            (second, second_told, other)
+        });
+        books.publish();
+        let mut taken = vec![];
+        let mut take = |events: &mut Events| {
+            events.pop_while(4, |event| {
+                taken.push(event.seq().0);
+                true
+            })
+        };
+        take(&mut events);
+        let (mut first, mut first_told, far) = slow.join().unwrap();
+        carry_out(0, &mut first, &mut first_told, &far);
+        let (mut second, mut second_told, far) = fast.join().unwrap();
+        carry_out(1, &mut second, &mut second_told, &far);
+        take(&mut events);
+        assert_eq!(taken, [1, 2]);
     });
 }

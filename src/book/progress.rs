@@ -1,9 +1,12 @@
 //! How far several books are, for those who put together again what they say.
 
 use std::sync::Arc;
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, Ordering};
 
 use super::Places;
 use crate::order::{Command, Event, SeqNum};
@@ -44,7 +47,7 @@ impl Progress {
     }
 
     /// A book says how far it is, behind what it tells.
-    pub(super) fn set_done(&self, book: usize, done: SeqNum) {
+    pub fn set_done(&self, book: usize, done: SeqNum) {
         self.0.done[book].store(done.0, Ordering::Release);
     }
 }
