@@ -240,7 +240,8 @@ fn events_of_two_books_are_taken_in_the_order_of_their_commands() {
             carry_out(1, &mut second, &mut second_told, &other);
             (second, second_told, other)
         });
-        books.publish();
+        // Neither is the gateway the sequencer.
+        let sequencer = loom::thread::spawn(move || books.publish());
         let mut taken = vec![];
         let mut take = |events: &mut Events| {
             events.pop_while(4, |event| {
@@ -249,6 +250,7 @@ fn events_of_two_books_are_taken_in_the_order_of_their_commands() {
             })
         };
         take(&mut events);
+        sequencer.join().unwrap();
         let (mut first, mut first_told, far) = slow.join().unwrap();
         carry_out(0, &mut first, &mut first_told, &far);
         let (mut second, mut second_told, far) = fast.join().unwrap();
