@@ -111,6 +111,12 @@ fn a_feed_ahead_of_the_disk_begins_a_new_session_once_its_gateway_was_killed() {
         reader.read_until(last);
         sessions.push(reader.arbiter.session().unwrap());
         if round == 2 {
+            // What the journal has is what was told, once it has all of it.
+            let deadline = Instant::now() + 3 * PATIENCE;
+            while gateway.counter("journal.durable") < gateway.counter("risk.sequenced") {
+                assert!(Instant::now() < deadline, "nothing more comes to be on disk");
+                std::thread::sleep(Duration::from_millis(1));
+            }
             drop(gateway);
             assert_is_the_journals(&reader.market, &scratch);
             break;
