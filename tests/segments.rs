@@ -135,6 +135,7 @@ fn what_two_segments_cannot_both_have_is_refused_with_its_line() {
             "data_dir too",
         ),
         ("idle = \"park\"", "transport = \"dpdk\"", 3, "DPDK is one segment's"),
+        ("idle = \"park\"", "cores = [0]", 3, "each has cores of its own"),
         (
             "[[user]]",
             "[[port]]\nprotocol = \"ouch5\"\nlisten = \"127.0.0.1:0\"\n[[user]]",
@@ -152,6 +153,9 @@ fn what_two_segments_cannot_both_have_is_refused_with_its_line() {
         assert!(error.contains(says), "{to}: {error}");
         assert!(error.contains(&format!("line {line}:")), "{to}: {error}");
     }
+    let both = EAST_AND_WEST.replace("symbols = [", "cores = [0]\nsymbols = [");
+    let error = Config::parse(&both, "x.toml").unwrap_err().to_string();
+    assert!(error.contains("line 14: core 0 is another segment's too"), "{error}");
     let config = Config::parse(EAST_AND_WEST, "x.toml").unwrap();
     assert_eq!(config.segment(None).unwrap_err(), "say which segment: east, west");
     assert!(config.segment(Some("north")).unwrap_err().contains("no segment \"north\", but east"));

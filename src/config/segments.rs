@@ -27,7 +27,7 @@ pub struct SegmentTable {
     /// Where it listens.
     #[serde(rename = "port")]
     pub ports: Vec<Port>,
-    /// Its agents' cores, instead of `[gateway] cores`.
+    /// Its agents' cores, which are no other segment's; empty: not pinned.
     #[serde(default)]
     pub cores: Option<Spanned<Vec<usize>>>,
     /// Its books, instead of `[gateway] books`.
@@ -110,7 +110,7 @@ impl Config {
         let gateway = &mut config.gateway;
         gateway.data_dir = data_dir.unwrap_or_else(|| gateway.data_dir.join(name.get_ref()));
         gateway.audit_dir = gateway.audit_dir.as_ref().map(|dir| dir.join(name.get_ref()));
-        gateway.cores = cores.unwrap_or_else(|| gateway.cores.clone());
+        gateway.cores = cores.unwrap_or_else(|| Spanned::new(0..0, vec![]));
         gateway.books = books.unwrap_or_else(|| gateway.books.clone());
         let named = |segment: &SegmentTable| -> HashSet<String> {
             segment.symbols.iter().map(|name| name.get_ref().clone()).collect()
@@ -134,6 +134,12 @@ pub(super) fn check(config: &Config, checker: &Checker<'_>) -> Result<(), Config
         let what = "with [[segment]]s each has its own ports: make it a [[segment.port]]";
         return checker.fail(port.listen.span(), what);
     }
+    let cores = &config.gateway.cores;
+    if !cores.get_ref().is_empty() {
+        let what =
+            "with [[segment]]s each has cores of its own: two on one core wait for each other";
+        return checker.fail(cores.span(), what);
+    }
     let transport = &config.gateway.transport;
     if *transport.get_ref() == TransportKind::Dpdk {
         let what = "DPDK is one segment's: several run on \"kernel\" or \"af_xdp\"";
@@ -146,6 +152,7 @@ pub(super) fn check(config: &Config, checker: &Checker<'_>) -> Result<(), Config
     }
     let known: HashSet<&str> = config.symbols.iter().map(|s| s.name.get_ref().as_str()).collect();
     let (mut names, mut traded, mut addresses) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let mut taken = HashSet::new();
     for segment in &config.segments {
         checker.name(&segment.name, "segment", 32, &mut names)?;
         for symbol in &segment.symbols {
@@ -158,6 +165,14 @@ pub(super) fn check(config: &Config, checker: &Checker<'_>) -> Result<(), Config
                 return checker.fail(symbol.span(), what);
             }
         }
+        // One segment may wrap round its own.
+        let own: HashSet<usize> =
+            segment.cores.iter().flat_map(|cores| cores.get_ref()).copied().collect();
+        if let Some(core) = own.iter().find(|core| taken.contains(*core)) {
+            let place = segment.cores.as_ref().map_or(0..0, Spanned::span);
+            return checker.fail(place, format!("core {core} is another segment's too"));
+        }
+        taken.extend(own);
         for port in &segment.ports {
             let address = *port.listen.get_ref();
             if address.port() != 0 && !addresses.insert(address) {
