@@ -362,7 +362,7 @@ impl Duty for JournalDuty {
     /// It sleeps on the disk most of the time, and acknowledgements wait for it.
     fn begin(&mut self) {
         if self.rest.is_none() {
-            promptness::ask_for_short_waits();
+            promptness::ask_to_come_first();
         }
     }
 

@@ -257,7 +257,8 @@ pub(super) fn assemble(
         .map(|maker| Worker::start("mr-snapshots", None, IdleStrategy::Rest, snapshots_bed, maker));
     let audits = if spins { IdleStrategy::Linger } else { IdleStrategy::Rest };
     let auditor = auditor.map(|writer| Worker::start("mr-audit", None, audits, audit, writer));
-    let journals = if spins { IdleStrategy::Linger } else { IdleStrategy::Park };
+    // Where answers wait for the disk, being woken is little beside it; naps would be more.
+    let journals = if spins && sequenced { IdleStrategy::Linger } else { IdleStrategy::Rest };
     Ok(Segment {
         addresses: gallery::in_order(config, opened.addresses, listening),
         transport: opened.name,

@@ -41,10 +41,11 @@ type Made = Result<Section, Box<dyn std::error::Error>>;
 type Make = fn() -> Made;
 
 /// In order: name, and how it is made.
-const BENCHES: [(&str, Make); 12] = [
+const BENCHES: [(&str, Make); 13] = [
     ("wire", || wire::compare(&with("--runs 3 --round-trips 10000")?)),
     ("wire-fix", || wire::compare(&with("--runs 3 --round-trips 10000 --transport fix")?)),
     ("wire-af_xdp", || wire::compare(&with("--runs 3 --round-trips 10000 --transport af_xdp")?)),
+    ("wire-durable", || wire::compare(&with("--runs 2 --round-trips 10000 --durable")?)),
     ("load", || load::compare(&with("--runs 1 --ms 200 --shares 0.1,0.25,0.5,0.75,0.9,1.1")?)),
     ("models", || models::compare(&with("--runs 2 --ms 100 --sessions 1,50,500")?)),
     ("models-veth", || {

@@ -4,6 +4,7 @@ mod all;
 mod bare;
 mod book;
 mod decode;
+mod durable;
 mod echo;
 mod fairness;
 mod fix;

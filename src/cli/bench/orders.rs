@@ -24,22 +24,39 @@ const LOGIN_ACCEPTED_BYTES: usize = 33;
 
 /// The built-in configuration, for one order at a time as fast as it goes.
 pub(super) fn bench_text(plan: &Plan) -> String {
-    let more = format!(
-        "ack = \"sequenced\"\nidle = \"spin\"\ncores = [{}]\nmax_orders = 524288",
-        plan.cores[0]
-    );
-    BUILT_IN.replace("127.0.0.1:7001", "127.0.0.1:0").replace("ack = \"journaled\"", &more).replace(
-        "price_collar_bps = 0",
-        "price_collar_bps = 0\nmax_messages_per_second = 1000000\nmax_position = 1000000000",
-    )
+    let (core, sequenced) = (plan.cores[0], "ack = \"sequenced\"\nidle = \"spin\"");
+    durable_text().replace("ack = \"journaled\"", &format!("{sequenced}\ncores = [{core}]"))
+}
+
+/// The same where answers wait for the disk, and nobody spins.
+pub(super) fn durable_text() -> String {
+    BUILT_IN
+        .replace("127.0.0.1:7001", "127.0.0.1:0")
+        .replace("ack = \"journaled\"", "ack = \"journaled\"\nmax_orders = 524288")
+        .replace(
+            "price_collar_bps = 0",
+            "price_collar_bps = 0\nmax_messages_per_second = 1000000\nmax_position = 1000000000",
+        )
 }
 
 /// Orders that rest far apart and are never cancelled: each is entered and accepted.
 pub(super) fn measure(plan: &Plan, place: &Place<'_>, carrier: &Carrier) -> Measured {
-    run_segment(&bench_text(plan), place, carrier, |segment| trade(plan, segment, None))
+    run_segment(&bench_text(plan), place, carrier, |segment| {
+        trade(plan, segment, WaitsFor::Answer, None)
+    })
 }
 
-/// What a client with a feed waits for, and how.
+/// Of a gateway that runs.
+pub(super) fn measure_awake(plan: &Plan, segment: &Segment) -> Measured {
+    trade(plan, segment, WaitsFor::Answer, None)
+}
+
+/// The same, by a client that sleeps while it waits.
+pub(super) fn measure_asleep(plan: &Plan, segment: &Segment) -> Measured {
+    trade(plan, segment, WaitsFor::AnswerAsleep, None)
+}
+
+/// What a client waits for, and how.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum WaitsFor {
     /// The order's answer, spinning.
@@ -65,7 +82,7 @@ pub(super) fn measure_with_feed(plan: &Plan, waits_for: WaitsFor) -> Measured {
     let loopback = Some(Ipv4Addr::LOCALHOST.into());
     let figures = run_segment(&text, &Place::Loopback, &Carrier::Kernel, |segment| {
         let line = listen_to(line, loopback)?;
-        trade(plan, segment, Some((&line, waits_for)))
+        trade(plan, segment, waits_for, Some(&line))
     });
     for name in [format!("millrace-bench-{id}"), format!("millrace-bench-{id}-events")] {
         let _ = std::fs::remove_file(std::env::temp_dir().join(format!("{name}.ring")));
@@ -86,16 +103,19 @@ fn hear(line: &UdpSocket) -> std::io::Result<()> {
     }
 }
 
-fn trade(plan: &Plan, segment: &Segment, feed: Option<(&UdpSocket, WaitsFor)>) -> Measured {
+fn trade(
+    plan: &Plan,
+    segment: &Segment,
+    waits_for: WaitsFor,
+    line: Option<&UdpSocket>,
+) -> Measured {
     let to = segment.addresses()[0];
     let idle: Vec<TcpStream> = (0..plan.idle).map(|_| connect(to)).collect::<Result<_, _>>()?;
     let stream = connect(to)?;
     (&stream).write_all(&soupbin::login_packet("TRADE1", "secret", "", 0))?;
     read(&stream, &mut [0; LOGIN_ACCEPTED_BYTES])?;
-    let asleep = feed.is_some_and(|(_, waits_for)| waits_for != WaitsFor::Answer);
-    stream.set_nonblocking(!asleep)?;
-    let line = feed.filter(|(_, waits_for)| *waits_for == WaitsFor::ItchAsleep);
-    let line = line.map(|(line, _)| line);
+    stream.set_nonblocking(waits_for == WaitsFor::Answer)?;
+    let line = line.filter(|_| waits_for == WaitsFor::ItchAsleep);
     let calls = || {
         let get = |name| segment.counters().get(name).get();
         get("net.transmit_calls") + get("net.receive_calls")

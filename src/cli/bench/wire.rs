@@ -13,7 +13,7 @@ use super::plan::{Measured, Plan, histogram};
 use super::report::{
     Curve, Leave, PERCENTILE_HEAD, Section, Table, Watch, alone, cells, figure, median, percentiles,
 };
-use super::{echo, fix, orders};
+use super::{durable, echo, fix, orders};
 use crate::client::playground::{Carrier, Playground};
 use crate::runtime::{allowed_cores, signals};
 
@@ -42,6 +42,10 @@ pub struct Arguments {
     /// Kernel sockets on loopback with a feed too: two multicast lines and a ring.
     #[arg(long)]
     feed: bool,
+    /// What `ack = "journaled"` adds instead, in units of one write that reaches the disk: a twentieth of the round
+    /// trips; and many sessions, for which the disk is waited for together.
+    #[arg(long, conflicts_with_all = ["transport", "feed"])]
+    durable: bool,
     /// Draw the percentiles of what was measured, kernel sockets and frames, into this SVG.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -120,6 +124,9 @@ fn measure(arguments: &Arguments, cores: [usize; 2], section: &mut Section) -> O
     let plan =
         Plan { round_trips: arguments.round_trips, idle: arguments.idle, together: 1, cores };
     let mut curves = vec![];
+    if arguments.durable {
+        return durable_tables(arguments, &plan, section);
+    }
     let wanted = |which| arguments.transport == which || arguments.transport == Which::All;
     if wanted(Which::Kernel) {
         let place = Place::Loopback;
@@ -186,6 +193,21 @@ fn feed_table(
         figure(medians[4] / medians[3], 2)
     ));
     Ok(())
+}
+
+/// One order at a time, and many.
+fn durable_tables(arguments: &Arguments, plan: &Plan, section: &mut Section) -> Outcome {
+    let plan = Plan { round_trips: (plan.round_trips / 20).max(10), ..*plan };
+    let rows = vec![
+        Row::new("4 KiB written and synced", None, durable::sync),
+        Row::new("order to Accepted, on disk", Some((0, 1.15)), durable::order),
+        Row::new("the write, cores spinning", None, durable::sync_awake),
+        Row::new("the order, both sides spinning", Some((2, 1.15)), durable::order_awake),
+    ];
+    let mut curves = vec![];
+    table("the disk", rows, arguments, &plan, &mut curves, section)?;
+    curves.iter().for_each(|curve| section.histogram(&curve.name, &curve.times_ns));
+    durable::group_commit(&plan, arguments.runs, section)
 }
 
 fn fix_rows<'a>(place: &'a Place<'a>) -> Vec<Row<'a>> {
@@ -273,7 +295,7 @@ fn table(
     }
     section.say(format!(
         "{wire}: {} round trips a run, medians of {} runs in turn, {} idle connections",
-        arguments.round_trips, arguments.runs, arguments.idle
+        plan.round_trips, arguments.runs, arguments.idle
     ));
     if let Some(last) = disturbed.last() {
         section.say(format!("{} disturbed runs left out: {last}", disturbed.len()));
@@ -282,7 +304,7 @@ fn table(
         rows.iter().map(|row| (median(&row.p50_us), median(&row.p99_us))).collect();
     let mut head = vec![wire];
     head.extend(PERCENTILE_HEAD);
-    head.extend(["median p50", "p99", "of the echo", "p99", "mark", "calls"]);
+    head.extend(["median p50", "p99", "of the floor", "p99", "mark", "calls"]);
     let mut table = Table::new(&head);
     for (row, (p50, p99)) in rows.iter().zip(&medians) {
         let mut line = vec![row.name.clone()];

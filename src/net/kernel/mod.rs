@@ -386,7 +386,7 @@ impl Transport for KernelTransport {
     fn send_pieces(&mut self, id: ConnId, pieces: &[&[u8]; PIECES]) -> Result<usize, Close> {
         match pieces {
             [only, [], ..] => self.send(id, only),
-            all => self.write(id, |mut stream| stream.write_vectored(&all.map(IoSlice::new))),
+            all => self.write(id, |stream| socket::send_all_of(stream, &all.map(IoSlice::new))),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Socket options.
 #![allow(unsafe_code, reason = "system calls")]
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 
@@ -25,6 +25,22 @@ pub(super) fn deepen(listener: &TcpListener, connections: usize) -> io::Result<(
     // SAFETY: an open descriptor and a number.
     match unsafe { libc::listen(listener.as_raw_fd(), backlog) } {
         0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Writes pieces one behind the other. A peer that is gone is an error and never a signal, whatever the process that
+/// this runs in does about signals.
+#[inline]
+pub(super) fn send_all_of(stream: &TcpStream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    // SAFETY: all zeros is a header without address, pieces and control data.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    // An `IoSlice` is an `iovec` on Unix; the kernel only reads through it.
+    message.msg_iov = pieces.as_ptr().cast_mut().cast();
+    message.msg_iovlen = pieces.len();
+    // SAFETY: an open descriptor; the header and the pieces live until the call is over.
+    match unsafe { libc::sendmsg(stream.as_raw_fd(), &message, libc::MSG_NOSIGNAL) } {
+        count if count >= 0 => Ok(count as usize),
         _ => Err(io::Error::last_os_error()),
     }
 }

@@ -100,6 +100,11 @@ impl Drop for Running {
 pub struct Scratch(PathBuf);
 
 impl Scratch {
+    pub fn new(path: PathBuf) -> std::io::Result<Scratch> {
+        std::fs::create_dir_all(&path)?;
+        Ok(Scratch(path))
+    }
+
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -183,8 +188,7 @@ fn start(contender: Contender, setting: &Setting<'_>) -> Result<Running, Failed>
     static STARTED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = STARTED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let dir = std::env::temp_dir().join(format!("millrace-load-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(&dir)?;
-    let scratch = Scratch(dir.clone());
+    let scratch = Scratch::new(dir.clone())?;
     let mut command = match contender.kind {
         Kind::Millrace(topology, af_xdp) => {
             let config = dir.join("millrace.toml");
