@@ -500,6 +500,12 @@ impl<T: Transport> Gateway<T> {
         Some(due_us.min(self.transport.idle_us()))
     }
 
+    /// Whether answers are ready and wait for the disk.
+    #[inline]
+    pub fn waits_for_disk(&self) -> bool {
+        !self.state.held.is_empty()
+    }
+
     /// Asks for the cancels that the end of every session means, before [`Gateway::end_all`].
     pub fn disconnect_all(&mut self) {
         for (number, user) in self.state.users.iter().enumerate() {

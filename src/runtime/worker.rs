@@ -5,6 +5,7 @@ use crate::ring::{Bell, end_turn, take_turns};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::bed::Bed;
 use super::idle::{Idle, IdleStrategy, Pause, sharpen_sleeps};
@@ -19,7 +20,13 @@ pub trait Duty: Send + 'static {
 
     /// Sleeps up to `us` microseconds between two looks at what nobody rings for.
     fn nap(&mut self, us: u32) {
-        std::thread::sleep(std::time::Duration::from_micros(us.into()));
+        std::thread::sleep(Duration::from_micros(us.into()));
+    }
+
+    /// Whether it has to wait for what a thread does that may want the same core: the journal's, and the kernel's that
+    /// pass its writes on.
+    fn waits_for_others(&mut self) -> bool {
+        false
     }
 
     /// For how many microseconds it may be left alone if nobody rings; nothing if something is under
@@ -36,6 +43,9 @@ pub trait Duty: Send + 'static {
 
 /// How often somebody who has nothing to do looks around all the same.
 pub const QUIET_US: u32 = 1_000_000;
+
+/// Long enough to be over only after others were let run.
+const MOMENT: Duration = Duration::from_micros(10);
 
 /// A thread that polls a [`Duty`].
 pub struct Worker<D> {
@@ -101,6 +111,9 @@ fn run<D: Duty>(
             // which an order waits.
             Pause::None => {}
             Pause::Yield => std::thread::yield_now(),
+            // A yield is nothing to a scheduler that owes the others no time, and a sleep is a sleep.
+            Pause::GiveWay if duty.waits_for_others() => std::thread::sleep(MOMENT),
+            Pause::GiveWay => std::thread::yield_now(),
             Pause::Nap(us) => duty.nap(us),
             Pause::Sleep(us) => {
                 if rest(&mut duty, &mut bed, us, stop) > 0 {

@@ -84,6 +84,10 @@ impl<T: Transport + Send + 'static> Duty for GatewayDuty<T> {
         wait_for(transport.wakes_by(), us);
     }
 
+    fn waits_for_others(&mut self) -> bool {
+        self.gateway.waits_for_disk()
+    }
+
     fn quiet_us(&mut self) -> Option<u32> {
         Some(self.gateway.quiet_us()?.min(QUIET_US))
     }
@@ -221,6 +225,10 @@ impl<T: Transport + Send + 'static> Duty for InlineDuty<T> {
             us = us.min(duty.gateway.transport().idle_us());
         }
         wait_for(self.sockets(), us);
+    }
+
+    fn waits_for_others(&mut self) -> bool {
+        self.gateways.iter().any(|duty| duty.gateway.waits_for_disk())
     }
 
     fn quiet_us(&mut self) -> Option<u32> {

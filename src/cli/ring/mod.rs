@@ -136,6 +136,7 @@ impl Waiting {
             Pause::None if work > 0 => {}
             Pause::None => std::hint::spin_loop(),
             Pause::Yield => std::thread::yield_now(),
+            Pause::GiveWay => std::thread::sleep(Duration::from_micros(1)),
             Pause::Nap(us) | Pause::Sleep(us) => {
                 std::thread::sleep(Duration::from_micros(u64::from(us)));
             }
