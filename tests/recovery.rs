@@ -187,14 +187,26 @@ fn trade_until_broken(client: &mut Client, known: &mut Known, killed: &AtomicBoo
     }
 }
 
-/// Kill -9 in the middle of the flow, restart, log in again, replay from 1: every message that a
-/// client ever received must be there again, byte for byte, and the streams must go on.
 #[test]
 fn kill_9_under_load_loses_no_acknowledgement() {
+    kill_under_load("");
+}
+
+/// What was not on disk is in memory that outlives the process.
+#[test]
+fn kill_9_loses_none_that_waited_for_no_disk_either() {
+    kill_under_load("ack = \"sequenced\"\nflush_ms = 20\ncrash_dir = \"DIR/crash\"\n");
+}
+
+/// Kill -9 in the middle of the flow, restart, log in again, replay from 1: every message that a
+/// client ever received must be there again, byte for byte, and the streams must go on.
+fn kill_under_load(gateway: &str) {
     let rounds: u32 =
         std::env::var("MILLRACE_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
     let scratch = Scratch::new();
+    let gateway = gateway.replace("DIR", &scratch.0.display().to_string());
     let text = config_text("", "max_messages_per_second = 1000000\nself_trade = \"allow\"")
+        .replace("[gateway]\n", &format!("[gateway]\n{gateway}"))
         .replace("max_orders = 4096", "max_orders = 65536")
         .replace("262144", "4194304");
     let users = ["ALICE", "BOB", "CAROL"];
@@ -252,7 +264,12 @@ fn kill_9_under_load_loses_no_acknowledgement() {
     }
     assert!(total as u32 > rounds * 100, "{total} messages are no load");
     println!("{rounds} kills, {total} messages, none lost or changed");
-    // And the journal tells one story.
+    // And the journal tells one story, and once it is closed all of it.
+    let mut process = Process::start(&scratch.0, &text);
+    process.signal("TERM");
+    assert_eq!(process.child.wait().unwrap().code(), Some(0));
+    let left = std::fs::read_dir(scratch.0.join("crash")).into_iter().flatten().flatten();
+    assert!(left.map(|entry| entry.metadata().unwrap().len()).all(|len| len == 0));
     let config = config(&scratch.0, &text);
     let recovered = recover(&journal_dir(&config), &config).unwrap();
     assert!(recovered.risk.last_seq().0 > 0);

@@ -65,6 +65,9 @@ pub struct Gateway {
     /// A group that may read the journal, the audit files and the counters; nobody else may, but for
     /// their owner.
     pub group: Option<Spanned<String>>,
+    /// Where what is sequenced and not yet on disk outlives the process with `ack = "sequenced"`: a folder of a memory
+    /// file system. Empty: nowhere.
+    pub crash_dir: PathBuf,
     /// Whether the process gives up what it does not need once it runs.
     pub confine: bool,
     /// Which agents share a core.
@@ -119,6 +122,7 @@ impl Default for Gateway {
             transport: Spanned::new(0..0, TransportKind::Kernel),
             user: None,
             group: None,
+            crash_dir: "/dev/shm".into(),
             confine: true,
             topology: Topology::Inline,
             books: Spanned::new(0..0, 1),

@@ -14,6 +14,7 @@
 mod ahead;
 mod chaser;
 pub mod format;
+mod kept;
 mod lock;
 mod reader;
 mod segment_file;
@@ -21,6 +22,7 @@ mod staging;
 mod writer;
 
 pub use chaser::Chaser;
+pub use kept::Kept;
 pub use lock::DirectoryLock;
 pub use reader::{Reader, Tail, header, read_all, repair};
 pub use writer::{Durable, JournalWriter, Start};
@@ -65,6 +67,20 @@ pub enum JournalError {
         /// The record that should be there.
         expected: SeqNum,
         /// A later record that is.
+        found: SeqNum,
+    },
+    /// What a crash left does not go on where the journal ends.
+    #[error(
+        "{}: goes on with record {found}, and the journal ends before record {expected}; restore the journal that \
+         belongs to it, or remove the file to lose what is in it",
+        path.display()
+    )]
+    Gap {
+        /// The file of what was left.
+        path: PathBuf,
+        /// The record behind the journal's last.
+        expected: SeqNum,
+        /// The first that was left.
         found: SeqNum,
     },
     /// The directory is another process's.

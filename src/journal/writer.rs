@@ -104,7 +104,7 @@ impl JournalWriter {
             self.rotate()?;
         }
         let (staging, mut last) = (&mut self.staging, SeqNum(0));
-        let count = self.commands.pop_batch(BATCH_MAX.min(self.segment.room()), |command| {
+        let count = self.commands.peek(BATCH_MAX.min(self.segment.room()), |command| {
             staging.push(&Record::sealing(command, staging.records() as u32));
             last = command.seq;
         });
@@ -112,6 +112,8 @@ impl JournalWriter {
             return Ok(0);
         }
         self.segment.append(staging)?;
+        // Only now: a ring that outlives this process holds whatever is not on disk ([`super::Kept`]).
+        self.commands.pop_batch(count, |_| ());
         self.durable.reach(last);
         if self.next.is_none() && self.segment.room() < RECORDS_MAX / 2 {
             self.prepare_next();

@@ -50,6 +50,11 @@ impl Mapped {
         self.base
     }
 
+    /// Bytes of the mapping.
+    pub fn bytes(&self) -> usize {
+        self.len
+    }
+
     /// The word at an offset, a multiple of 8, in bytes. One that may only be read is not to be stored to.
     #[inline]
     pub fn word(&self, offset: usize) -> &AtomicU64 {

@@ -20,6 +20,7 @@
 
 mod bell;
 pub mod broadcast;
+mod kept;
 mod mapped;
 mod memory;
 mod record;
@@ -28,6 +29,7 @@ mod spsc;
 mod sync;
 
 pub use bell::{Bell, end_turn, take_turns};
+pub use kept::{in_file, left_in};
 pub(crate) use mapped::{Access, Mapped};
 pub use memory::{Heap, Memory};
 pub use record::Record;

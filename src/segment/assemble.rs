@@ -14,16 +14,17 @@ use super::limits::apply_limits;
 use super::memory::ring;
 use super::threads::{agents, feed_strategy, helpers, idle_strategy, login_helpers, start_agents};
 use super::transport::{AnyTransport, Opened, Wire, ring_bells};
-use super::{Failure, Recovered, Segment, SegmentError, Shown, market};
+use super::{Failure, Recovered, Segment, SegmentError, Shown, market, recovery};
 use crate::book::{BookAgent, Books, Places, Progress};
 use crate::config::{Ack, Config, Topology};
 use crate::gateway::{
     Authenticator, Credential, Outbound, Passwords, Peers, SnapshotMaker, Snapshots, UserSetup,
 };
-use crate::journal::{DirectoryLock, Durable, JournalWriter};
+use crate::journal::{DirectoryLock, Durable, JournalWriter, Kept};
 use crate::order::{Command, Feedback, SeqNum, UserId};
+use crate::ring::{Consumer, Producer};
 use crate::risk::{Outlets, RiskAgent};
-use crate::runtime::{Clock, DiskWatch, IdleStrategy, Worker};
+use crate::runtime::{Backing, Clock, DiskWatch, IdleStrategy, Worker};
 use crate::wire::Protocol;
 
 /// Commands on their way to the disk.
@@ -43,12 +44,15 @@ pub(super) fn assemble(
     let clock = Clock::new();
     let counters = shown.counters.clone();
     let capacity = *config.gateway.ring_capacity.get_ref();
-    let (mut to_journal, from_risk_j, backing) = ring(JOURNAL_RING, Command::EMPTY);
     let start = recovered.start();
+    let kept = recovery::kept(config, (start.session, start.begun_ns));
+    let (kept, mut to_journal, from_risk_j) = journal_ring(config, kept, recovered.left())?;
     let recovered_commands = recovered.risk.last_seq().0;
     let session_name = start.session;
     let durable = Durable::new(SeqNum(recovered_commands));
     let mut writer = JournalWriter::open(&dir, start, from_risk_j, durable.clone())?;
+    // Nothing is acknowledged before it is on disk what a crash left.
+    while writer.write()? > 0 {}
     recovered.define_new(config, clock.now_ns(), |command| {
         if !to_journal.push(command) {
             // More names than the ring holds: nothing else runs yet that could be held up.
@@ -70,8 +74,10 @@ pub(super) fn assemble(
     ring_bells(&mut opened.transports, &bells);
     to_journal.set_bell(beds.journal.bell());
     let (mut to_books, mut book_ends, mut feedback_rx) = (vec![], vec![], vec![]);
+    let mut backing = Backing::Pages;
     for bed in &beds.books {
-        let (mut to_book, from_risk, _) = ring(capacity, Command::EMPTY);
+        let (mut to_book, from_risk, made_of) = ring(capacity, Command::EMPTY);
+        backing = made_of;
         let (mut feedback, from_book, _) = ring(capacity, Feedback::EMPTY);
         if !inline {
             to_book.set_bell(bed.bell());
@@ -278,8 +284,47 @@ pub(super) fn assemble(
         snapshots,
         recovered_commands,
         places,
+        kept,
         _lock: lock,
     })
+}
+
+type JournalRing = (Option<Kept>, Producer<Command>, Consumer<Command>);
+
+/// The ring to the journal, which begins with what a crash left. Where answers do not wait for the disk, it outlives the
+/// process.
+fn journal_ring(
+    config: &Config,
+    kept: Option<Kept>,
+    left: &[Command],
+) -> Result<JournalRing, SegmentError> {
+    if !left.is_empty() {
+        tracing::warn!(
+            commands = left.len(),
+            "a crash left what was not on disk yet: it is carried out and written"
+        );
+    }
+    let dir = config.gateway.crash_dir.display();
+    let wanted = config.gateway.ack == Ack::Sequenced || !left.is_empty();
+    if let Some(mut kept) = kept {
+        if !wanted {
+            kept.clear();
+        } else {
+            match kept.ring(JOURNAL_RING, left) {
+                Ok((commands, reader)) => return Ok((Some(kept), commands, reader)),
+                Err(why) if left.is_empty() => tracing::warn!(
+                    "[gateway] crash_dir = \"{dir}\": {why}; a crash of this process may lose what is not on disk yet, \
+                 {} ms of it",
+                    config.gateway.flush_ms.get_ref()
+                ),
+                Err(why) => {
+                    return Err(super::system(format!("keep what a crash left in {dir}"))(why));
+                }
+            }
+        }
+    }
+    let (commands, reader, _) = ring(JOURNAL_RING, Command::EMPTY);
+    Ok((None, commands, reader))
 }
 
 /// Which book has which symbol: the one that the configuration names, the others in turn.

@@ -61,15 +61,15 @@ pub fn book_capacity(config: &Config) -> crate::book::Capacity {
 
 /// The feed at its beginning, for recovery to tell it everything; nothing if there is none.
 ///
-/// Where the gateway before `was_ahead` of its disk when it died, it told what the journal may not have: the
-/// feed then begins a new session.
+/// Where the gateway before was ahead of its disk when it died, and what it sequenced is `lost`, it told what the journal
+/// may not have: the feed then begins a new session.
 pub(super) fn tape(
     config: &Config,
     journal: [u8; 10],
-    was_ahead: bool,
+    lost: bool,
 ) -> Result<Option<Tape>, SegmentError> {
     let Some(feed) = &config.feed else { return Ok(None) };
-    let session = session(config, journal, was_ahead)?;
+    let session = session(config, journal, lost)?;
     let keep = *feed.keep.get_ref();
     let ring = match place(config, "")? {
         None => {
@@ -82,10 +82,10 @@ pub(super) fn tape(
 }
 
 /// Name of the feed's session: the configuration's, or the journal's, or the one that came after it.
-fn session(config: &Config, journal: [u8; 10], was_ahead: bool) -> Result<[u8; 10], SegmentError> {
+fn session(config: &Config, journal: [u8; 10], lost: bool) -> Result<[u8; 10], SegmentError> {
     let named = config.feed.as_ref().map_or("", |feed| feed.session.get_ref());
     if !named.is_empty() {
-        if was_ahead {
+        if lost {
             tracing::warn!(
                 session = named,
                 "the gateway died with ack = \"sequenced\": messages that were told may be numbered anew; \
@@ -97,7 +97,7 @@ fn session(config: &Config, journal: [u8; 10], was_ahead: bool) -> Result<[u8; 1
     let path = config.gateway.data_dir.join("feed-session");
     let kept = std::fs::read(&path).ok().and_then(|name| name.try_into().ok());
     let mut name: [u8; 10] = kept.unwrap_or(journal);
-    if was_ahead {
+    if lost {
         // The next two letters: MR, MS, ... MZ, NA.
         name[1] = if name[1] < b'Z' { name[1] + 1 } else { b'A' };
         name[0] += u8::from(name[1] == b'A');

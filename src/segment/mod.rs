@@ -36,7 +36,7 @@ use std::sync::{Arc, Mutex};
 use crate::book::Places;
 use crate::config::{Audit, Config};
 use crate::gateway::{Authenticator, Replayer, SnapshotMaker};
-use crate::journal::{DirectoryLock, Durable, JournalError};
+use crate::journal::{DirectoryLock, Durable, JournalError, Kept};
 use crate::net::Transport as _;
 use crate::runtime::{Backing, Board, Clock, Counters, Readers, Worker};
 use agents::{BookDuty, GatewayDuty, InlineDuty, JournalDuty, LogDuty, RiskDuty};
@@ -95,6 +95,8 @@ pub struct Segment {
     snapshots: Option<Worker<SnapshotMaker>>,
     recovered_commands: u64,
     places: Places,
+    /// What outlives a crash.
+    kept: Option<Kept>,
     _lock: DirectoryLock,
 }
 

@@ -8,7 +8,7 @@ use crate::book::{self, Book, Digest, Outlet, Reports, RingReports};
 use crate::config::Config;
 use crate::feed::Tape;
 use crate::gateway::{Names, Outbound, Page, RegenerateStream, Voice, Watchers};
-use crate::journal::{self, Durable, Reader, Start, Tail};
+use crate::journal::{self, Durable, Kept, Reader, Start, Tail};
 use crate::order::{
     Command, CommandKind, Event, FIRMS_MAX, Feedback, FirmId, NANOS_PER_SEC, NUMBERS_BY_PLACE,
     SYMBOLS_MAX, SeqNum, Slot, SymbolId, USERS_MAX, UnixNanos, UserId,
@@ -55,6 +55,8 @@ pub struct Recovered {
     pub streams: Vec<Stream>,
     memory: StreamMemory,
     voices: Vec<Voice>,
+    /// What a crash left that is not in the journal yet, and was carried out here.
+    left: Vec<Command>,
     /// What new users were told at this start, as packets.
     greetings: Vec<(UserId, Vec<u8>)>,
     /// Where the journal ends; `None` if there is none yet.
@@ -227,7 +229,9 @@ pub(super) fn recover_for(
 ) -> Result<Recovered, SegmentError> {
     let header = journal::header(dir)?.map(|header| (header.session, header.begun_ns.get()));
     let header = header.unwrap_or_else(|| new_journal(clock.now_ns()));
-    let tape = market::tape(config, header.0, was_ahead)?;
+    // What is kept in memory was not lost, however far it was ahead.
+    let lost = was_ahead && !kept(config, header).is_some_and(|kept| kept.is_there());
+    let tape = market::tape(config, header.0, lost)?;
     replay(dir, config, tape, Some(header))
 }
 
@@ -253,14 +257,14 @@ fn replay(
     let mut reader = Reader::open(dir)?.ahead()?;
     let orders = *config.gateway.max_orders.get_ref();
     while let Some(command) = reader.next()? {
-        if command.slot != Slot::NONE && command.slot.0 >= orders {
-            return Err(SegmentError::Dictionary(format!(
-                "the journal was written with more than max_orders = {orders}; raise it to {} or \
-                 more",
-                (command.slot.0 + 1).next_power_of_two()
-            )));
-        }
+        check_slot(&command, orders)?;
         machine.apply(&command, &mut reports);
+    }
+    let kept = header.and_then(|header| kept(config, header));
+    let left = kept.map_or(Ok(vec![]), |kept| kept.left(machine.risk.last_seq()))?;
+    for command in &left {
+        check_slot(command, orders)?;
+        machine.apply(command, &mut reports);
     }
     let voices = std::mem::take(&mut reports.outlet.voices);
     drop(reports);
@@ -269,7 +273,36 @@ fn replay(
     let tail = reader.header().map(|_| reader.tail());
     let Machine { risk, book, dictionary, tape } = machine;
     let greetings = Vec::new();
-    Ok(Recovered { risk, book, dictionary, memory, streams, voices, greetings, tail, header, tape })
+    Ok(Recovered {
+        risk,
+        book,
+        dictionary,
+        memory,
+        streams,
+        voices,
+        left,
+        greetings,
+        tail,
+        header,
+        tape,
+    })
+}
+
+/// Where what is not on disk yet outlives the process, if it may have to.
+pub(super) fn kept(config: &Config, (session, begun_ns): ([u8; 10], u64)) -> Option<Kept> {
+    let dir = &config.gateway.crash_dir;
+    (!dir.as_os_str().is_empty()).then(|| Kept::of(dir, session, begun_ns))
+}
+
+/// That there is a place for an order.
+fn check_slot(command: &Command, orders: u32) -> Result<(), SegmentError> {
+    if command.slot == Slot::NONE || command.slot.0 < orders {
+        return Ok(());
+    }
+    Err(SegmentError::Dictionary(format!(
+        "the journal was written with more than max_orders = {orders}; raise it to {} or more",
+        (command.slot.0 + 1).next_power_of_two()
+    )))
 }
 
 /// Makes any user's stream again from the journal in `dir`, on whatever thread asks. Reads no
@@ -308,6 +341,11 @@ impl Recovered {
     pub(super) fn start(&self) -> Start {
         let (session, begun_ns) = self.header.expect("recovered for a segment");
         Start { session, begun_ns, tail: self.tail }
+    }
+
+    /// What a crash left that is to be in the journal before anything else is.
+    pub(super) fn left(&self) -> &[Command] {
+        &self.left
     }
 
     /// The feed, as it stands behind the last command.
@@ -489,6 +527,7 @@ impl Recovered {
             memory: self.memory.clone(),
             streams: std::mem::take(&mut self.streams),
             voices: std::mem::take(&mut self.voices),
+            left: std::mem::take(&mut self.left),
             greetings: std::mem::take(&mut self.greetings),
             tail: self.tail,
             header: self.header,

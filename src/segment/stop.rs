@@ -57,6 +57,9 @@ impl Segment {
             std::thread::sleep(Duration::from_millis(1));
         }
         drop(self.journal.join());
+        if let Some(kept) = self.kept.filter(|_| self.durable.seq() >= last) {
+            kept.clear();
+        }
         let listening = gallery.map(|mut duty| {
             finish_gallery(&mut duty);
             duty.gateway.gateway.streams()

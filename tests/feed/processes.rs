@@ -51,6 +51,15 @@ impl Process {
         found.expect("a thread of that name").file_name().to_str().unwrap().parse().unwrap()
     }
 
+    /// What the journal has is what was told, once it has all of it.
+    fn wait_for_disk(&self) {
+        let deadline = Instant::now() + 3 * PATIENCE;
+        while self.counter("journal.durable") < self.counter("risk.sequenced") {
+            assert!(Instant::now() < deadline, "nothing more comes to be on disk");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Messages told, once all that was sequenced is.
     fn told(&self) -> u64 {
         told(|name| self.counter(name))
@@ -66,10 +75,21 @@ impl Drop for Process {
 
 #[test]
 fn a_feed_goes_on_exactly_where_it_was_however_often_its_gateway_is_killed() {
+    goes_on("", 6);
+}
+
+/// What was told and was not on disk is in memory that outlives the gateway.
+#[test]
+fn a_feed_ahead_of_the_disk_goes_on_where_it_was_too() {
+    goes_on("ack = \"sequenced\"\nflush_ms = 20\ncrash_dir = \"DIR/crash\"", 4);
+}
+
+fn goes_on(gateway: &str, kills: u64) {
     let (scratch, line, request) = (Scratch::new(), group(), request_address());
-    let text = text("keep = 1024", "", &[line], request);
+    let gateway = gateway.replace("DIR", &scratch.0.display().to_string());
+    let text = text("keep = 1024", &gateway, &[line], request);
     let mut reader = Reader::of(line, request, Spoilt::default(), 1);
-    for round in 0..6u64 {
+    for round in 0..kills {
         let mut gateway = Process::start(&scratch.0, &text);
         let address = gateway.address;
         let trading = std::thread::spawn(move || trade(address, 100 + round, 1_000_000));
@@ -93,15 +113,16 @@ fn a_feed_goes_on_exactly_where_it_was_however_often_its_gateway_is_killed() {
     late.read_until(last);
     assert!(reader.messages.len() > 5_000, "{} messages", reader.messages.len());
     assert!(late.messages == reader.messages);
+    gateway.wait_for_disk();
     drop(gateway);
     assert_is_the_journals(&late.market, &scratch);
 }
 
-/// What was told may not be on disk: those who listen are told to begin anew.
+/// What was told may not be on disk, nor anywhere: those who listen are told to begin anew.
 #[test]
-fn a_feed_ahead_of_the_disk_begins_a_new_session_once_its_gateway_was_killed() {
+fn a_feed_ahead_of_all_that_is_left_begins_a_new_session_once_its_gateway_was_killed() {
     let (scratch, line, request) = (Scratch::new(), group(), request_address());
-    let text = text("", "ack = \"sequenced\"", &[line], request);
+    let text = text("", "ack = \"sequenced\"\ncrash_dir = \"\"", &[line], request);
     let mut sessions = vec![];
     for round in 0..3u64 {
         let mut reader = Reader::of(line, request, Spoilt::default(), 1);
@@ -111,12 +132,7 @@ fn a_feed_ahead_of_the_disk_begins_a_new_session_once_its_gateway_was_killed() {
         reader.read_until(last);
         sessions.push(reader.arbiter.session().unwrap());
         if round == 2 {
-            // What the journal has is what was told, once it has all of it.
-            let deadline = Instant::now() + 3 * PATIENCE;
-            while gateway.counter("journal.durable") < gateway.counter("risk.sequenced") {
-                assert!(Instant::now() < deadline, "nothing more comes to be on disk");
-                std::thread::sleep(Duration::from_millis(1));
-            }
+            gateway.wait_for_disk();
             drop(gateway);
             assert_is_the_journals(&reader.market, &scratch);
             break;
@@ -156,7 +172,10 @@ impl Drop for Stopped {
 #[test]
 fn a_feed_that_stands_still_for_ten_seconds_holds_nobody_up_and_catches_up_by_itself() {
     let (scratch, line, request) = (Scratch::new(), group(), request_address());
-    let gateway = Process::start(&scratch.0, &text("", "ack = \"sequenced\"", &[line], request));
+    let gateway = Process::start(
+        &scratch.0,
+        &text("", "ack = \"sequenced\"\ncrash_dir = \"\"", &[line], request),
+    );
     let mut reader = Reader::of(line, request, Spoilt::default(), 1);
     trade(gateway.address, 1, 1_000).unwrap();
     let before = gateway.told();

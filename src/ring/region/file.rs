@@ -60,7 +60,11 @@ pub(super) fn is_empty(file: &File, path: &Path) -> Result<bool, RegionError> {
 
 /// Makes an empty file so long, all zero, with every page there now: a full file system says so here, and not
 /// by a signal at some later store.
-pub(super) fn take_pages(file: &File, path: &Path, bytes: u64) -> Result<u64, RegionError> {
+pub(in super::super) fn take_pages(
+    file: &File,
+    path: &Path,
+    bytes: u64,
+) -> Result<u64, RegionError> {
     let bytes = bytes.next_multiple_of(block_bytes(file));
     let Ok(len) = libc::off_t::try_from(bytes) else {
         return Err(RegionError::refused(path, format!("{bytes} bytes are more than a file has")));

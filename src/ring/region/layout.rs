@@ -31,7 +31,7 @@ const RECORD_BYTES: usize = 40;
 const STRIDE_BYTES: usize = 48;
 pub(super) const MADE_NS: usize = 56;
 const RECORD_NAME: usize = 64;
-pub(super) const NAME_BYTES: usize = 32;
+pub(in super::super) const NAME_BYTES: usize = 32;
 /// The index behind the newest record that was told of, in the writer's page.
 pub(super) const TOLD: usize = PAGE_BYTES;
 const WRITER: usize = PAGE_BYTES + 128;

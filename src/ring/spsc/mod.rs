@@ -8,6 +8,7 @@ use crossbeam_utils::CachePadded;
 
 use super::bell::Bell;
 use super::memory::{Heap, INDEX_MAX, Keeper, LINE_BYTES, Memory, fetch_lines, stride_bytes};
+use super::record::{Claimed, Record};
 use super::sync::{AtomicU64, Ordering, UnsafeCell};
 
 /// Records above this are not fetched at once: too many lines for one glance.
@@ -127,13 +128,9 @@ pub fn in_memory<T: Copy + Send + 'static>(
     let base = memory.base();
     assert!(base.as_ptr().addr().is_multiple_of(128), "a ring's memory is aligned to 128");
 
-    let header = base.cast::<Header>();
     let zero = || CachePadded::new(AtomicU64::new(0));
     // SAFETY: `base` is aligned and long enough, both asserted; nobody else uses it yet.
-    unsafe { header.write(Header { head: zero(), told: zero() }) };
-    // SAFETY: just written, and alive as long as the memory.
-    let Header { head, told } = unsafe { header.as_ref() };
-    let (head, told) = (NonNull::from(&**head), NonNull::from(&**told));
+    unsafe { base.cast::<Header>().write(Header { head: zero(), told: zero() }) };
     // SAFETY: the header lies inside the memory, whose length was asserted.
     let slots = unsafe { base.byte_add(size_of::<Header>()) };
     for at in 0..capacity {
@@ -143,9 +140,36 @@ pub fn in_memory<T: Copy + Send + 'static>(
         // SAFETY: as above, aligned as was asserted, and nobody else uses the memory yet.
         unsafe { slot.cast::<Slot<T>>().write(empty) };
     }
-    let (capacity, memory) = (capacity as u64, Arc::new(memory));
-    let shared = Shared { head, told, slots, capacity, memory, records: PhantomData };
+    // SAFETY: made just now.
+    let shared = unsafe { shared_in(capacity, memory) };
     (Producer::new(shared.clone(), 0, 0), Consumer::new(shared, 0, 0))
+}
+
+/// The reading end of a ring that a process now gone made by [`in_memory`] in what is this memory now. `None` if what it
+/// says it read cannot be.
+pub(super) fn attach<R: Record>(
+    capacity: usize,
+    memory: impl Memory,
+) -> Option<Consumer<Claimed<R>>> {
+    assert!(memory.len() >= bytes_for::<R>(capacity), "a ring of {capacity} needs more memory");
+    // SAFETY: the memory is long enough, and every pattern of bytes is an index and a claim.
+    Consumer::follow_on(unsafe { shared_in(capacity, memory) }, false)
+}
+
+/// What both ends of a ring hold.
+///
+/// # Safety
+///
+/// A header and so many slots lie at the memory's beginning.
+unsafe fn shared_in<T: Copy + Send + 'static>(capacity: usize, memory: impl Memory) -> Shared<T> {
+    let base = memory.base();
+    // SAFETY: the caller's promise; alive as long as the memory.
+    let Header { head, told } = unsafe { base.cast::<Header>().as_ref() };
+    let (head, told) = (NonNull::from(&**head), NonNull::from(&**told));
+    // SAFETY: the header lies inside the memory.
+    let slots = unsafe { base.byte_add(size_of::<Header>()) };
+    let (capacity, memory) = (capacity as u64, Arc::new(memory));
+    Shared { head, told, slots, capacity, memory, records: PhantomData }
 }
 
 /// The writing end of a ring. On cache lines of its own, wherever it is kept, so that the two

@@ -87,6 +87,8 @@ struct Running {
     child: Child,
     address: SocketAddr,
     dir: Scratch,
+    /// What a kill leaves in memory.
+    _crash: Scratch,
 }
 
 impl Drop for Running {
@@ -189,10 +191,11 @@ fn start(contender: Contender, setting: &Setting<'_>) -> Result<Running, Failed>
     let number = STARTED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let dir = std::env::temp_dir().join(format!("millrace-load-{}-{number}", std::process::id()));
     let scratch = Scratch::new(dir.clone())?;
+    let crash = Scratch(Path::new("/dev/shm").join(dir.file_name().unwrap_or_default()));
     let mut command = match contender.kind {
         Kind::Millrace(topology, af_xdp) => {
             let config = dir.join("millrace.toml");
-            std::fs::write(&config, configuration(topology, af_xdp, setting)?)?;
+            std::fs::write(&config, configuration(topology, af_xdp, setting, &crash.0)?)?;
             let mut command = Command::new(std::env::current_exe()?);
             command.arg("run").arg("--config").arg(config).arg("--data").arg(dir.join("data"));
             command
@@ -230,7 +233,7 @@ fn start(contender: Contender, setting: &Setting<'_>) -> Result<Running, Failed>
     let mut stderr = child.stderr.take().ok_or("no output")?;
     std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
     std::thread::sleep(Duration::from_millis(20));
-    Ok(Running { child, address, dir: scratch })
+    Ok(Running { child, address, dir: scratch, _crash: crash })
 }
 
 /// Firms, unless there are fewer users: a configuration may have 1,024.
@@ -239,10 +242,16 @@ const FIRMS: u32 = 1_000;
 /// The gateway's end of a playground's wire.
 const ADDRESS: &str = "10.9.0.1";
 
-fn configuration(topology: &str, af_xdp: bool, setting: &Setting<'_>) -> Result<String, Failed> {
+fn configuration(
+    topology: &str,
+    af_xdp: bool,
+    setting: &Setting<'_>,
+    crash_dir: &Path,
+) -> Result<String, Failed> {
     let ack = if setting.durable { "journaled" } else { "sequenced" };
+    let crash_dir = crash_dir.display();
     let mut text = format!(
-        "[gateway]\ntransport = \"kernel\"\ntopology = \"{topology}\"\nack = \"{ack}\"\naudit = \"off\"\n\
+        "[gateway]\ncrash_dir = \"{crash_dir}\"\ntransport = \"kernel\"\ntopology = \"{topology}\"\nack = \"{ack}\"\naudit = \"off\"\n\
          max_orders = 262144\nmax_connections = {}\n\n[[port]]\nprotocol = \"ouch5\"\nlisten = \"127.0.0.1:0\"\n\n\
          [risk.default]\nprice_collar_bps = 0\nmax_messages_per_second = 1000000000\n\
          max_position = 1000000000\nmax_open_notional = \"1000000000000.00\"\n",
