@@ -1,5 +1,5 @@
 //! Formats: pure views over bytes. No I/O, no allocation, no state.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod fix;
 pub mod itch;

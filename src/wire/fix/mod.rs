@@ -6,6 +6,7 @@
 //! 1, 2 and 4; the FIX session layer test cases.
 
 pub mod dictionary;
+mod ends;
 pub mod scan;
 pub mod value;
 pub mod write;

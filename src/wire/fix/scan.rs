@@ -5,6 +5,7 @@
 //! the CheckSum field, CheckSum is the sum of all bytes before it modulo 256 (FIX 4.4 volume 2,
 //! "Standard Message Header" and "Standard Message Trailer").
 
+use super::ends::{BLOCK_BYTES, ends};
 use super::{SOH, tag};
 
 /// Fields of the longest message that is read.
@@ -79,23 +80,6 @@ pub fn checksum(bytes: &[u8]) -> u8 {
 #[inline]
 fn zeros(word: u64) -> u64 {
     !(((word & LOWS) + LOWS) | word | LOWS)
-}
-
-/// Bytes looked at in one step: as many as a word has bits.
-const BLOCK_BYTES: usize = 64;
-
-/// A bit for each byte of a block that is SOH.
-#[inline]
-fn ends(block: &[u8; BLOCK_BYTES]) -> u64 {
-    // Multiplying gathers the low bits of eight bytes in the highest byte.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let is_end = block.map(|byte| u8::from(byte == SOH));
-    let mut hits = 0;
-    for (at, word) in is_end.chunks_exact(8).enumerate() {
-        let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
-        hits |= (word.wrapping_mul(GATHER) >> 56) << (8 * at);
-    }
-    hits
 }
 
 /// Digits of the longest tag.

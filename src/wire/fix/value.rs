@@ -87,25 +87,35 @@ pub fn character(text: &[u8]) -> Option<u8> {
     }
 }
 
+/// Eight characters as one word, the first in the lowest byte.
+#[inline]
+fn word(text: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*text)
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Whether every byte is 9 at most.
+#[inline]
+fn are_digits(word: u64) -> bool {
+    (word | (word.wrapping_add(ONES * 0x76))) & (ONES * 0x80) == 0
+}
+
 /// A UTCTimestamp, `YYYYMMDD-HH:MM:SS` with nothing, three, six or nine decimals, as Unix
-/// nanoseconds.
+/// nanoseconds. Date and time are words of eight characters each.
 #[inline]
 pub fn timestamp(text: &[u8]) -> Option<u64> {
-    let seconds: &[u8; 17] = text.first_chunk()?;
-    let mut wrong = seconds[8] != b'-' || seconds[11] != b':' || seconds[14] != b':';
-    let mut two = |at: usize| {
-        let (tens, ones) = (seconds[at].wrapping_sub(b'0'), seconds[at + 1].wrapping_sub(b'0'));
-        wrong |= tens > 9 || ones > 9;
-        u64::from(tens) * 10 + u64::from(ones)
-    };
-    let year = two(0) * 100 + two(2);
-    let (month, day) = (two(4), two(6));
-    let (hour, minute, second) = (two(9), two(12), two(15));
+    let days = day_of(text.first_chunk()?)?;
+    let time = word(text.get(9..17)?.try_into().ok()?) ^ word(b"00:00:00");
+    let colons = 0x0000_ff00_00ff_0000;
+    // The digits of each pair as ten times the first and the second.
+    let pairs = (time & (ONES * 0x0f)).wrapping_mul(10).wrapping_add(time >> 8);
+    let (hour, minute, second) = (pairs & 0xff, pairs >> 24 & 0xff, pairs >> 48 & 0xff);
+    let wrong = text[8] != b'-' || time & colons != 0 || !are_digits(time);
     // A leap second is the first of the next minute here.
     if wrong || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let days = calendar_day(year, month, day)?;
     let fraction = match &text[17..] {
         [] => 0,
         [b'.', digits @ ..] if matches!(digits.len(), 3 | 6 | 9) => {
@@ -117,14 +127,21 @@ pub fn timestamp(text: &[u8]) -> Option<u64> {
     days.checked_mul(DAY_NS)?.checked_add(of_day)
 }
 
-/// A LocalMktDate or UTCDate, `YYYYMMDD`, as days since 1970-01-01.
-pub fn date(text: &[u8]) -> Option<u64> {
-    let digits: &[u8; 8] = text.try_into().ok()?;
-    if !digits.iter().all(u8::is_ascii_digit) {
+/// `YYYYMMDD` as days since 1970-01-01.
+#[inline]
+fn day_of(text: &[u8; 8]) -> Option<u64> {
+    let digits = word(text) ^ (ONES * u64::from(b'0'));
+    if !are_digits(digits) {
         return None;
     }
-    let two = |at: usize| u64::from(digits[at] - b'0') * 10 + u64::from(digits[at + 1] - b'0');
-    calendar_day(two(0) * 100 + two(2), two(4), two(6))
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+    let pair = |at: u32| pairs >> (16 * at) & 0xff;
+    calendar_day(pair(0) * 100 + pair(1), pair(2), pair(3))
+}
+
+/// A LocalMktDate or UTCDate, `YYYYMMDD`, as days since 1970-01-01.
+pub fn date(text: &[u8]) -> Option<u64> {
+    day_of(text.try_into().ok()?)
 }
 
 /// Days since 1970-01-01 of a day that there is.
@@ -255,7 +272,44 @@ mod tests {
         assert!(timestamp(b"20240229-00:00:00").is_some());
     }
 
+    /// A timestamp read one digit after the other.
+    fn plain(text: &[u8]) -> Option<u64> {
+        let part = |from: usize, to: usize| {
+            let digits = &text[from..to];
+            let all = digits.iter().all(u8::is_ascii_digit);
+            all.then(|| digits.iter().fold(0, |n, digit| n * 10 + u64::from(digit - b'0')))
+        };
+        let days = calendar_day(part(0, 4)?, part(4, 6)?, part(6, 8)?)?;
+        let (hour, minute, second) = (part(9, 11)?, part(12, 14)?, part(15, 17)?);
+        let good = (text[8], text[11], text[14]) == (b'-', b':', b':')
+            && (hour < 24 && minute < 60 && second <= 60);
+        let of_day = ((hour * 60 + minute) * 60 + second) * 1_000_000_000;
+        good.then(|| days.checked_mul(DAY_NS)?.checked_add(of_day)).flatten()
+    }
+
+    #[test]
+    fn any_character_anywhere_is_read_as_digit_by_digit() {
+        for good in [b"20260701-12:04:05", b"19991231-23:59:60", b"20000229-00:10:09"] {
+            for (at, with) in (0..good.len()).flat_map(|at| (0..=255).map(move |with| (at, with))) {
+                let mut text = *good;
+                text[at] = with;
+                assert_eq!(timestamp(&text), plain(&text), "{}", String::from_utf8_lossy(&text));
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_two_characters_are_read_as_digit_by_digit(
+            places in [0usize..17, 0usize..17], with in any::<[u8; 2]>(), near in any::<bool>()
+        ) {
+            let mut text = *b"20260701-12:04:05";
+            for (at, with) in places.into_iter().zip(with) {
+                text[at] = if near { b'*' + with % 24 } else { with };
+            }
+            prop_assert_eq!(timestamp(&text), plain(&text));
+        }
+
         #[test]
         fn what_is_written_is_read(times in prop::collection::vec(0u64..7_000_000_000_000_000_000, 1..20)) {
             let mut timestamps = Timestamps::default();
