@@ -313,18 +313,28 @@ impl Ladder {
     #[inline]
     pub fn obtain(&mut self, pools: &mut Pools, price: Price, buys: bool) -> u32 {
         let tick = price.0 / self.tick.0;
-        match self.find(pools, tick) {
-            Some(level) => level,
-            None => self.insert(pools, tick, buys),
+        // As far down as the tick leads: to a level, or to a node that has no child for it.
+        let (mut above, mut at) = (Child::NONE, self.root);
+        while at.is_node() {
+            let next = pools.child(at, tick);
+            if next == Child::NONE {
+                break;
+            }
+            (above, at) = (at, next);
         }
+        if !at.is_node() && at != Child::NONE && pools.levels[at.index()].tick == tick {
+            return at.index() as u32;
+        }
+        self.insert(pools, tick, buys, above, at)
     }
 
-    fn insert(&mut self, pools: &mut Pools, tick: u32, buys: bool) -> u32 {
+    /// Adds a level, of a tick that leads to `at`, below `above`.
+    fn insert(&mut self, pools: &mut Pools, tick: u32, buys: bool, above: Child, at: Child) -> u32 {
         let level = pools.new_level(tick);
-        if self.root == Child::NONE {
+        if at == Child::NONE {
             self.root = Child::level(level);
         } else {
-            self.attach(pools, tick, Child::level(level));
+            self.attach(pools, tick, Child::level(level), above, at);
         }
         let best = &mut self.best[usize::from(!buys)];
         let better = (buys & (tick > best.tick)) | (!buys & (tick < best.tick));
@@ -335,25 +345,27 @@ impl Ladder {
     }
 
     /// Puts a new level where its tick parts from those that are there.
-    fn attach(&mut self, pools: &mut Pools, tick: u32, level: Child) {
-        // Any level on the way has every digit that is not looked at in common with the others.
-        let mut at = self.root;
-        while at.is_node() {
-            let next = pools.child(at, tick);
-            if next == Child::NONE {
-                break;
-            }
-            at = next;
-        }
+    #[inline]
+    fn attach(
+        &mut self,
+        pools: &mut Pools,
+        tick: u32,
+        level: Child,
+        mut above: Child,
+        mut at: Child,
+    ) {
+        // Any level below has every digit that is not looked at in common with the others.
         let near = pools.levels[pools.outermost_level(at, true) as usize].tick;
         let digit = (31 - (near ^ tick).leading_zeros()) / DIGIT_BITS;
-
-        let (mut above, mut at) = (Child::NONE, self.root);
-        while at.is_node() && at.digit() > digit {
-            (above, at) = (at, pools.child(at, tick));
-        }
         if at.is_node() && at.digit() == digit {
             return pools.set_child(at, tick, level);
+        }
+        if above != Child::NONE && above.digit() <= digit {
+            // It parts further up, at a digit that was not looked at on the way.
+            (above, at) = (Child::NONE, self.root);
+            while at.is_node() && at.digit() > digit {
+                (above, at) = (at, pools.child(at, tick));
+            }
         }
         let node = pools.new_node(digit);
         pools.set_child(node, near, at);
