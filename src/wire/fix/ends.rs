@@ -6,19 +6,26 @@ use super::SOH;
 /// Bytes looked at in one step: as many as a word has bits.
 pub(super) const BLOCK_BYTES: usize = 64;
 
-/// A bit for each byte of a block that is SOH. Every x86-64 has the instruction that gathers them.
+/// A bit for each byte of a block that is SOH.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(super) fn ends(block: &[u8; BLOCK_BYTES]) -> u64 {
+    // SAFETY: SSE2 is part of x86-64.
+    unsafe { compared(block) }
+}
+
+/// By the instruction that gathers the highest bits of 16 bytes.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse2")]
+#[inline]
+fn compared(block: &[u8; BLOCK_BYTES]) -> u64 {
     use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8};
     let mut hits = 0;
     for (at, part) in block.as_chunks::<16>().0.iter().enumerate() {
-        // SAFETY: SSE2 is part of x86-64, and `part` is 16 bytes.
-        let mask = unsafe {
-            let bytes = _mm_loadu_si128(part.as_ptr().cast());
-            _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(SOH as i8)))
-        };
-        hits |= (mask as u64) << (16 * at);
+        // SAFETY: `part` is 16 bytes.
+        let bytes = unsafe { _mm_loadu_si128(part.as_ptr().cast()) };
+        let is_end = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(SOH as i8));
+        hits |= (_mm_movemask_epi8(is_end) as u64) << (16 * at);
     }
     hits
 }
