@@ -27,7 +27,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "client", "signals", "strategy", "segment",
         ],
     ),
-    ("strategy", &["order", "runtime", "wire", "signals", "client"]),
+    ("strategy", &["order", "runtime", "wire", "session", "signals", "client"]),
     (
         "segment",
         &[

@@ -13,17 +13,19 @@ use super::desk::{Desk, Request};
 use super::link::{Link, LinkEvent};
 use super::order::{Manner, OrderId, Report};
 use crate::client::LoginError;
-use crate::order::Price;
+use crate::order::{NANOS_PER_SEC, Price, UnixNanos};
+use crate::session::fix::{Action, Call, Ends, Farewell, Session};
+use crate::wire::fix::dictionary::Refused;
 use crate::wire::fix::scan::{Message, Scan, Scanner};
 use crate::wire::fix::value::{Timestamps, number, price, quantity};
 use crate::wire::fix::write::{Head, Writer};
-use crate::wire::fix::{Version, msg_type};
+use crate::wire::fix::{Version, msg_type, tag};
 use crate::wire::soupbin::trim;
 
 /// After which a Logon is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// How long a Logon may take: behind a thousand others, each takes a hash.
-const LOGON_PATIENCE: Duration = Duration::from_secs(120);
+const LOGON_PATIENCE_NS: u64 = 120 * NANOS_PER_SEC;
 /// HeartBtInt (108) in seconds.
 const HEARTBEAT: u64 = 10;
 /// What the TestRequest of a connection asks to be told.
@@ -53,6 +55,10 @@ enum Stage {
     Settled,
 }
 
+fn now_ns() -> UnixNanos {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64
+}
+
 /// A session that comes back by itself.
 pub struct FixLink {
     end: FixEnd,
@@ -65,13 +71,11 @@ pub struct FixLink {
     scanner: Box<Scanner>,
     heads: BTreeMap<&'static [u8], Head>,
     times: Timestamps,
-    /// MsgSeqNum of the next message out, and of the one expected in.
+    /// MsgSeqNum of the next message out.
     next_out: u64,
-    next_in: u64,
-    asked: bool,
+    session: Session,
     requests: u64,
     tried: Option<Instant>,
-    sent: Instant,
     lost: bool,
     /// LeavesQty that was told last.
     leaves: BTreeMap<OrderId, u32>,
@@ -91,6 +95,7 @@ impl FixLink {
             msg_type::HEARTBEAT,
             msg_type::TEST_REQUEST,
             msg_type::RESEND_REQUEST,
+            msg_type::REJECT,
             msg_type::SEQUENCE_RESET,
             msg_type::NEW_ORDER_SINGLE,
             msg_type::ORDER_CANCEL_REQUEST,
@@ -107,11 +112,9 @@ impl FixLink {
             scanner: Box::new(Scanner::new()),
             times: Timestamps::default(),
             next_out: 1,
-            next_in: 1,
-            asked: false,
+            session: Session::new(now_ns()),
             requests: 0,
             tried: None,
-            sent: Instant::now(),
             lost: false,
             leaves: BTreeMap::new(),
         }
@@ -130,12 +133,12 @@ impl FixLink {
         number: u64,
         fill: impl FnOnce(&mut Writer<'_>, &[u8]),
     ) {
-        let now_ns = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let time = *self.times.text(now_ns as u64);
+        let now_ns = now_ns();
+        let time = *self.times.text(now_ns);
         let mut writer = Writer::new(&mut self.unsent, &self.heads[kind], number, &time);
         fill(&mut writer, &time);
         writer.finish();
-        self.sent = Instant::now();
+        self.session.sent(now_ns);
     }
 
     fn write(&mut self) {
@@ -166,18 +169,24 @@ impl FixLink {
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         self.stream = Some(stream);
-        (self.stage, self.asked) = (Stage::LoggingOn, false);
-        let first = self.next_out == 1;
+        self.stage = Stage::LoggingOn;
+        let reset = self.next_out == 1;
+        let call = Call { heartbeat_s: HEARTBEAT, reset, patience_ns: LOGON_PATIENCE_NS };
+        self.session = Session::initiate(call, self.session.next_in(), now_ns());
+        self.log_on(HEARTBEAT, reset);
+        self.write();
+        Ok(())
+    }
+
+    fn log_on(&mut self, heartbeat_s: u64, reset: bool) {
         let password = self.end.password.clone();
         self.put(msg_type::LOGON, |writer, _| {
-            writer.character(b"98=", b'0').number(b"108=", HEARTBEAT);
-            if first {
+            writer.character(b"98=", b'0').number(b"108=", heartbeat_s);
+            if reset {
                 writer.character(b"141=", b'Y');
             }
             writer.bytes(b"554=", password.as_bytes());
         });
-        self.write();
-        Ok(())
     }
 
     /// Reads what is there. Returns how many messages there were.
@@ -221,56 +230,75 @@ impl FixLink {
     }
 
     fn heard(&mut self, message: &Message<'_>, see: &mut dyn FnMut(LinkEvent)) {
-        let kind = message.msg_type();
-        let at = message.get(34).and_then(number).unwrap_or(0);
-        let flag = |tag| message.get(tag) == Some(b"Y");
-        if kind == msg_type::LOGON && flag(141) {
-            self.next_in = 1;
-        }
-        // Sets the number expected, whatever its own.
-        if kind == msg_type::SEQUENCE_RESET && !flag(123) {
-            self.next_in = message.get(36).and_then(number).unwrap_or(self.next_in);
-            return;
-        }
-        if kind == msg_type::LOGON {
-            self.stage = Stage::Settling;
-        }
-        // What the gateway missed is asked for whether or not this end missed something too.
-        if kind == msg_type::RESEND_REQUEST {
-            self.fill_gap(message);
-        }
-        if at > self.next_in {
-            if !self.asked {
-                self.asked = true;
-                let from = self.next_in;
-                self.put(msg_type::RESEND_REQUEST, |writer, _| {
-                    writer.number(b"7=", from).number(b"16=", 0);
-                });
-                self.ask_whether_settled();
+        let end = self.end.clone();
+        let ends =
+            Ends { version: Version::Fix44, own: end.own.as_bytes(), peer: end.gateway.as_bytes() };
+        let actions = self.session.received(message, &ends, now_ns());
+        let is_missing = |action: Action<'_>| matches!(action, Action::RequestResend(_));
+        let misses = actions.iter().any(is_missing);
+        for action in actions.iter() {
+            match action {
+                Action::LoggedOn => {
+                    self.stage = Stage::Settling;
+                    if !misses {
+                        self.ask_whether_settled();
+                    }
+                }
+                Action::Turned(why) => {
+                    let why = String::from_utf8_lossy(why).into_owned();
+                    self.lose(&io::Error::new(ErrorKind::PermissionDenied, why));
+                }
+                Action::BeginAgain { heartbeat_s } => {
+                    self.next_out = 1;
+                    self.log_on(heartbeat_s.into(), true);
+                }
+                Action::Application | Action::Rejected => {
+                    if let Some(report) = self.report(message) {
+                        see(LinkEvent::Report(report));
+                    }
+                }
+                Action::Answered(id) => {
+                    if id == SETTLED && self.stage == Stage::Settling {
+                        self.stage = Stage::Settled;
+                        see(LinkEvent::Connected { next_id: 1 });
+                    }
+                }
+                Action::Heartbeat(id) => self.put(msg_type::HEARTBEAT, |writer, _| {
+                    if !id.is_empty() {
+                        writer.bytes(b"112=", id);
+                    }
+                }),
+                Action::TestRequest => self.test(),
+                Action::RequestResend(from) => {
+                    self.put(msg_type::RESEND_REQUEST, |writer, _| {
+                        writer.number(b"7=", from).number(b"16=", 0);
+                    });
+                    self.ask_whether_settled();
+                }
+                Action::Resend { from, .. } => self.fill_gap(from),
+                Action::Reject(Refused { tag, reason }) => {
+                    let of = message.get(tag::MSG_SEQ_NUM).and_then(number).unwrap_or(0);
+                    self.put(msg_type::REJECT, |writer, _| {
+                        writer.number(b"45=", of);
+                        if tag != 0 {
+                            writer.number(b"371=", tag.into());
+                        }
+                        writer.number(b"373=", reason as u64);
+                    });
+                }
+                Action::LogOut(why) => {
+                    if why != Farewell::Answer {
+                        tracing::warn!(gateway = %self.end.to, ?why, "the session cannot go on");
+                    }
+                    self.put(msg_type::LOGOUT, |_, _| ());
+                }
+                Action::Close => {
+                    self.write();
+                    self.lose(&io::Error::from(ErrorKind::ConnectionAborted));
+                }
+                // These are for who is called.
+                Action::LogOn(_) | Action::Unsupported => {}
             }
-            return;
-        }
-        if at < self.next_in {
-            return;
-        }
-        self.next_in = at + 1;
-        if kind == msg_type::LOGON && !self.asked {
-            self.ask_whether_settled();
-        } else if kind == msg_type::SEQUENCE_RESET {
-            self.next_in = message.get(36).and_then(number).unwrap_or(self.next_in).max(at + 1);
-        } else if kind == msg_type::TEST_REQUEST {
-            let what = message.get(112).unwrap_or_default().to_vec();
-            self.put(msg_type::HEARTBEAT, |writer, _| _ = writer.bytes(b"112=", &what));
-        } else if kind == msg_type::HEARTBEAT && message.get(112) == Some(SETTLED) {
-            if self.stage == Stage::Settling {
-                self.stage = Stage::Settled;
-                see(LinkEvent::Connected { next_id: 1 });
-            }
-        } else if kind == msg_type::LOGOUT {
-            let text = String::from_utf8_lossy(message.get(58).unwrap_or_default()).into_owned();
-            self.lose(&io::Error::new(ErrorKind::UnexpectedEof, format!("Logout: {text}")));
-        } else if let Some(report) = self.report(message) {
-            see(LinkEvent::Report(report));
         }
     }
 
@@ -279,9 +307,13 @@ impl FixLink {
         self.put(msg_type::TEST_REQUEST, |writer, _| _ = writer.bytes(b"112=", SETTLED));
     }
 
+    /// Asks whether the gateway is there.
+    fn test(&mut self) {
+        self.put(msg_type::TEST_REQUEST, |writer, _| _ = writer.bytes(b"112=", b"THERE"));
+    }
+
     /// What was sent and did not arrive is not sent late.
-    fn fill_gap(&mut self, message: &Message<'_>) {
-        let from = message.get(7).and_then(number).unwrap_or(1);
+    fn fill_gap(&mut self, from: u64) {
         let next = self.next_out;
         self.put_as(msg_type::SEQUENCE_RESET, from, |writer, time| {
             writer.character(b"43=", b'Y').bytes(b"122=", time);
@@ -443,7 +475,7 @@ impl Link for FixLink {
         if std::mem::take(&mut self.lost) {
             see(LinkEvent::Lost);
             // Who is not let in is disconnected without a word; the first time that is final.
-            if self.stage == Stage::LoggingOn && self.next_in == 1 {
+            if self.stage == Stage::LoggingOn && self.session.next_in() == 1 {
                 return Err(LoginError::Rejected('A'));
             }
         }
@@ -457,14 +489,11 @@ impl Link for FixLink {
             }
         }
         let count = self.read(see);
-        if self.stage == Stage::LoggingOn
-            && self.tried.is_some_and(|t| t.elapsed() > LOGON_PATIENCE)
-        {
-            self.lose(&io::Error::from(ErrorKind::TimedOut));
-        } else if self.stage != Stage::LoggingOn
-            && self.sent.elapsed() >= Duration::from_secs(HEARTBEAT)
-        {
-            self.put(msg_type::HEARTBEAT, |_, _| ());
+        match self.session.due(now_ns()).filter(|_| self.stream.is_some()) {
+            Some(Action::Heartbeat(_)) => self.put(msg_type::HEARTBEAT, |_, _| ()),
+            Some(Action::TestRequest) => self.test(),
+            Some(Action::Close) => self.lose(&io::Error::from(ErrorKind::TimedOut)),
+            _ => {}
         }
         self.write();
         Ok(count)

@@ -1,9 +1,15 @@
-//! FIX's session layer, the acceptor's side (FIX 4.4 volume 2, "FIX session protocol"; the
-//! numbered test cases of its appendix are this module's tests).
+//! FIX's session layer (FIX 4.4 volume 2, "FIX session protocol"; the numbered test cases of its appendix are
+//! this module's tests). The side that is called and the one that calls differ in their Logons alone (`initiator`).
 //!
 //! A state machine without I/O: messages that the scanner found whole and time go in, what is to
 //! be done comes out. It knows which number comes next from the peer; the numbers of what is sent
 //! belong to whoever keeps the outbound stream.
+
+mod initiator;
+
+pub use initiator::Call;
+
+use std::cmp::Ordering;
 
 use crate::order::{NANOS_PER_SEC, UnixNanos};
 use crate::wire::fix::dictionary::{self, Reason, Refused, is_session_type};
@@ -30,6 +36,8 @@ pub enum Phase {
     Connected,
     /// A Logon is being checked.
     LoggingOn,
+    /// This side's Logon was sent; nothing but its answer is accepted.
+    Calling,
     /// Logged on.
     Active,
     /// A Logout was sent; its answer, or the end, is waited for.
@@ -86,13 +94,21 @@ pub enum Farewell {
 pub enum Action<'a> {
     /// Check who that is, and call [`Session::accept`] or close.
     LogOn(Logon<'a>),
+    /// This side's Logon was answered. Something may be missing: then a request for it follows.
+    LoggedOn,
+    /// This side's Logon was answered by a Logout, with that Text.
+    Turned(&'a [u8]),
     /// Numbers begin at 1 again on both sides: answer with a Logon that has ResetSeqNumFlag.
     BeginAgain {
         /// HeartBtInt in seconds.
         heartbeat_s: u32,
     },
-    /// An application message in its place. It holds what its type must and may.
+    /// An application message in its place. For the side that was called, it holds what its type must and may.
     Application,
+    /// A Reject in its place: the peer refuses what this side sent.
+    Rejected,
+    /// A Heartbeat in its place that answers the TestRequest with that TestReqID.
+    Answered(&'a [u8]),
     /// An application message of a type that is not understood: BusinessMessageReject, reason 3.
     Unsupported,
     /// Send a Reject.
@@ -159,6 +175,8 @@ pub struct Session {
     sent_ns: UnixNanos,
     /// A TestRequest waits for its answer.
     tested: bool,
+    /// What this side called with, if it called.
+    call: Option<Call>,
 }
 
 impl Session {
@@ -172,6 +190,7 @@ impl Session {
             heard_ns: now_ns,
             sent_ns: now_ns,
             tested: false,
+            call: None,
         }
     }
 
@@ -198,15 +217,18 @@ impl Session {
         self.heartbeat_ns = logon.heartbeat_s * NANOS_PER_SEC;
         self.heard_ns = now_ns;
         self.next_in = if logon.reset { 1 } else { next_in };
-        if logon.number == self.next_in {
-            self.took(logon.number);
-        } else if logon.number > self.next_in {
-            self.request_resend(logon.number, &mut actions);
-        } else {
-            let (expected, got) = (self.next_in, logon.number);
-            self.end(Farewell::TooLow { expected, got }, &mut actions);
-        }
+        self.place_logon(logon.number, &mut actions);
         actions
+    }
+
+    /// A good Logon had that number.
+    fn place_logon(&mut self, number: u64, actions: &mut Actions<'_>) {
+        let expected = self.next_in;
+        match number.cmp(&expected) {
+            Ordering::Equal => self.took(number),
+            Ordering::Greater => self.request_resend(number, actions),
+            Ordering::Less => self.end(Farewell::TooLow { expected, got: number }, actions),
+        }
     }
 
     /// Something was sent.
@@ -232,6 +254,9 @@ impl Session {
         match self.phase {
             // While it is logging on it waits for this side.
             Phase::Connected if silent_ns >= LOGON_NS => Some(Action::Close),
+            Phase::Calling if self.call.is_none_or(|call| silent_ns >= call.patience_ns) => {
+                Some(Action::Close)
+            }
             Phase::LoggingOut if silent_ns >= LOGOUT_NS => Some(Action::Close),
             Phase::Active if self.heartbeat_ns > 0 => {
                 // "Some reasonable transmission time": a fifth of the interval.
@@ -265,6 +290,7 @@ impl Session {
                 self.end_silently(&mut actions);
             }
             Phase::Connected => self.first(message, ends, now_ns, &mut actions),
+            Phase::Calling => self.answered(message, ends, now_ns, &mut actions),
             Phase::Active | Phase::LoggingOut => {
                 self.heard_ns = now_ns;
                 self.tested = false;
@@ -374,7 +400,9 @@ impl Session {
         if duplicate && let Some(refused) = bad_origin(message) {
             return self.refuse_origin(refused, actions);
         }
-        if let Err(refused) = dictionary::check(ends.version, message) {
+        // What the side that was called says of orders is read by who asked for it.
+        let checked = self.call.is_none() || is_session_type(kind);
+        if checked && let Err(refused) = dictionary::check(ends.version, message) {
             let unsupported = refused.reason == Reason::MsgType && is_known_type(kind);
             return actions.push(match unsupported {
                 true => Action::Unsupported,
@@ -396,7 +424,12 @@ impl Session {
     fn in_place<'a>(&mut self, message: &Message<'a>, kind: &[u8], actions: &mut Actions<'a>) {
         let of = |tag| message.get(tag).and_then(number);
         match kind {
-            msg_type::HEARTBEAT | msg_type::REJECT => {}
+            msg_type::HEARTBEAT => {
+                if let Some(id) = message.get(tag::TEST_REQ_ID) {
+                    actions.push(Action::Answered(id));
+                }
+            }
+            msg_type::REJECT => actions.push(Action::Rejected),
             msg_type::TEST_REQUEST => {
                 actions.push(Action::Heartbeat(message.get(tag::TEST_REQ_ID).unwrap_or(b"")));
             }

@@ -1,5 +1,5 @@
 //! The session layer's test cases as the specification numbers them (FIX 4.4 volume 2, "FIX session
-//! level test cases"), for the acceptor's side.
+//! level test cases"), for the acceptor's side; and what differs for the initiator's.
 
 use super::*;
 use crate::wire::fix::scan::{Garbled, Scan, Scanner, checksum};
@@ -31,6 +31,12 @@ struct Test {
 impl Test {
     fn connected() -> Test {
         Test { session: Session::new(NOW_NS), now_ns: NOW_NS }
+    }
+
+    /// One that called, with `expected` next of the peer; the peer writes as a client would.
+    fn calling(reset: bool, expected: u64) -> Test {
+        let call = Call { heartbeat_s: 30, reset, patience_ns: 20 * SECOND };
+        Test { session: Session::initiate(call, expected, NOW_NS), now_ns: NOW_NS }
     }
 
     /// Logged on, with 2 expected next.
@@ -86,6 +92,10 @@ fn tell(action: &Action<'_>) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match action {
         Action::LogOn(logon) => format!("logon {}", logon.number),
+        Action::LoggedOn => "logged on".to_owned(),
+        Action::Turned(why) => format!("turned {}", text(why)),
+        Action::Rejected => "rejected".to_owned(),
+        Action::Answered(id) => format!("answered {}", text(id)),
         Action::BeginAgain { heartbeat_s } => format!("begin again {heartbeat_s}"),
         Action::Application => "application".to_owned(),
         Action::Unsupported => "unsupported".to_owned(),
@@ -336,7 +346,7 @@ fn case_5_6_a_silent_peer_is_tested_then_dropped() {
     test.session.sent(test.now_ns + 36 * SECOND);
     assert_eq!(test.pass(1), None, "once");
     let mut quiet = Test { session: test.session.clone(), now_ns: test.now_ns };
-    assert_eq!(test.get("0", 2, "112=x|"), [""; 0]);
+    assert_eq!(test.get("0", 2, "112=x|"), ["answered x"]);
     assert_eq!(test.pass(20), None, "it answered");
     assert_eq!(quiet.pass(35), Some("close".to_owned()));
 }
@@ -360,7 +370,7 @@ fn case_5_without_an_interval_there_are_no_heartbeats() {
 #[test]
 fn case_7_a_reject_is_taken_and_counted() {
     let mut test = Test::active();
-    assert_eq!(test.get("3", 2, "45=1|58=no|"), [""; 0]);
+    assert_eq!(test.get("3", 2, "45=1|58=no|"), ["rejected"]);
     assert_eq!(test.session.next_in(), 3);
 }
 
@@ -524,4 +534,72 @@ fn a_message_that_ends_the_session_hides_no_gap() {
     }
     test.raw(&frame("FIX.4.4", &format!("35=0|49=OTHER|56=MILLRACE|34=2|52={sent}|")));
     assert_eq!(test.session.next_in(), 3);
+}
+
+const TERMS: &str = "98=0|108=30|";
+
+#[test]
+fn a_call_is_answered_by_a_logon_in_its_place() {
+    let mut test = Test::calling(false, 7);
+    assert_eq!(test.get("A", 7, TERMS), ["logged on"]);
+    assert_eq!((test.session.phase(), test.session.next_in()), (Phase::Active, 8));
+    // From there on both sides are the same.
+    assert_eq!(test.get("1", 8, "112=you|"), ["heartbeat you"]);
+    assert_eq!(test.get("2", 9, "7=3|16=0|"), ["resend 3 to None"]);
+    assert_eq!(test.get("0", 10, "112=me|"), ["answered me"]);
+    assert_eq!(test.get("3", 11, "45=2|58=no|"), ["rejected"]);
+    assert_eq!(test.get("5", 12, ""), ["logout", "close"]);
+}
+
+#[test]
+fn what_was_missed_before_a_call_is_asked_for() {
+    let mut test = Test::calling(false, 7);
+    assert_eq!(test.get("A", 12, TERMS), ["logged on", "request from 7"]);
+    assert_eq!(test.session.next_in(), 7);
+    let mut test = Test::calling(false, 7);
+    let said = test.get("A", 3, TERMS);
+    assert_eq!(said, ["logged on", "logout TooLow { expected: 7, got: 3 }", "close"]);
+}
+
+#[test]
+fn a_call_begins_anew_only_if_it_said_so() {
+    let mut test = Test::calling(true, 7);
+    assert_eq!(test.get("A", 1, &format!("{TERMS}141=Y|")), ["logged on"]);
+    assert_eq!(test.session.next_in(), 2);
+    // Some begin anew and do not say it back.
+    assert_eq!(Test::calling(true, 7).get("A", 1, TERMS), ["logged on"]);
+    let said = Test::calling(false, 1).get("A", 1, &format!("{TERMS}141=Y|"));
+    assert!(said[0].contains("141") && said[1] == "close", "{said:?}");
+}
+
+#[test]
+fn whoever_is_called_may_turn_away_and_nothing_else_comes_first() {
+    let mut test = Test::calling(false, 1);
+    assert_eq!(test.get("5", 1, "58=not today|"), ["turned not today", "close"]);
+    for (kind, body) in [("0", ""), ("8", "37=1|"), ("2", "7=1|16=0|")] {
+        assert_eq!(Test::calling(false, 1).get(kind, 1, body), ["close"], "{kind}");
+    }
+    let sent = time(NOW_NS);
+    for (comp_ids, tag) in
+        [("49=OTHER|56=MILLRACE", 49), ("49=CLIENT1|56=OTHER", 56), ("56=MILLRACE", 49)]
+    {
+        let body = format!("35=A|{comp_ids}|34=1|52={sent}|{TERMS}");
+        let said = Test::calling(false, 1).raw(&frame("FIX.4.4", &body));
+        assert_eq!(said, [format!("reject {tag} 9").as_str(), "logout CompId", "close"]);
+    }
+    let body = format!("35=A|49=CLIENT1|56=MILLRACE|34=1|52={sent}|{TERMS}");
+    let said = Test::calling(false, 1).raw(&frame("FIX.4.2", &body));
+    assert_eq!(said, ["logout BeginString", "close"]);
+    assert_eq!(Test::calling(false, 1).get("A", 1, "98=0|108=x|")[0], "reject 108 6");
+    let mut late = Test::calling(false, 1);
+    late.now_ns -= 121 * SECOND;
+    let bytes = frame("FIX.4.4", &body);
+    assert_eq!(late.raw(&bytes)[0], "reject 52 10");
+}
+
+#[test]
+fn an_answer_that_does_not_come_ends_a_call() {
+    let mut test = Test::calling(false, 1);
+    assert_eq!(test.pass(19), None);
+    assert_eq!(test.pass(1).as_deref(), Some("close"));
 }
