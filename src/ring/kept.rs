@@ -6,13 +6,14 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::mapped::{Access, Mapped};
 use super::memory::Memory;
 use super::record::Record;
-use super::region::{NAME_BYTES, take_pages};
+use super::region::{NAME_BYTES, own_user, take_pages};
 use super::spsc::{Consumer, Producer, attach, bytes_for, in_memory};
 
 /// Bytes in front of the ring.
@@ -72,7 +73,12 @@ pub fn in_file<R: Record>(
 /// finished. The file is open for both.
 pub fn left_in<R: Record>(file: &File) -> io::Result<Vec<R>> {
     let refused = |what: String| Err(io::Error::new(ErrorKind::InvalidData, what));
-    let len = file.metadata()?.len() as usize;
+    let of = file.metadata()?;
+    // The folder may be everybody's, and what stands in the file is believed.
+    if of.uid() != own_user() {
+        return refused(format!("belongs to user {}", of.uid()));
+    }
+    let len = of.len() as usize;
     if len < PAGE_BYTES {
         return Ok(vec![]);
     }
@@ -171,6 +177,12 @@ mod tests {
         std::fs::remove_file(&scratch.0).unwrap();
         drop(in_file::<u64>(&scratch.open(), &scratch.0, 64).unwrap());
         assert!(left_in::<u32>(&scratch.open()).unwrap_err().to_string().contains("u32"));
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(&scratch.0, Some(1), None).is_ok() {
+            let refused = left_in::<u64>(&scratch.open()).unwrap_err().to_string();
+            assert_eq!(refused, "belongs to user 1");
+            std::os::unix::fs::chown(&scratch.0, Some(own_user()), None).unwrap();
+        }
         scratch.open().set_len(5000).unwrap();
         assert!(left_in::<u64>(&scratch.open()).unwrap_err().to_string().contains("5000 bytes"));
     }

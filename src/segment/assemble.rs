@@ -312,11 +312,15 @@ fn journal_ring(
         } else {
             match kept.ring(JOURNAL_RING, left) {
                 Ok((commands, reader)) => return Ok((Some(kept), commands, reader)),
-                Err(why) if left.is_empty() => tracing::warn!(
-                    "[gateway] crash_dir = \"{dir}\": {why}; a crash of this process may lose what is not on disk yet, \
-                 {} ms of it",
-                    config.gateway.flush_ms.get_ref()
-                ),
+                Err(why) if left.is_empty() => {
+                    // What is there from before would pass for what this process leaves.
+                    kept.clear();
+                    tracing::warn!(
+                        "[gateway] crash_dir = \"{dir}\": {why}; a crash of this process may lose what is not on \
+                         disk yet, {} ms of it",
+                        config.gateway.flush_ms.get_ref()
+                    );
+                }
                 Err(why) => {
                     return Err(super::system(format!("keep what a crash left in {dir}"))(why));
                 }

@@ -20,14 +20,19 @@ pub(super) fn open(path: &Path, access: Access) -> Result<File, RegionError> {
     })
 }
 
+/// The user that this process is.
+pub(in super::super) fn own_user() -> u32 {
+    // SAFETY: no arguments; cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// Opens a file of this process's user for writing; one that is not there is made, empty.
 pub(super) fn open_or_make(path: &Path) -> Result<File, RegionError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
     let file = options.open(path).map_err(RegionError::system("open", path))?;
     let owner = file.metadata().map_err(RegionError::system("look at", path))?.uid();
-    // SAFETY: no arguments; cannot fail.
-    let me = unsafe { libc::geteuid() };
+    let me = own_user();
     if owner != me {
         let what = format!("belongs to user {owner}, a ring belongs to its writer's, {me}");
         return Err(RegionError::refused(path, what));

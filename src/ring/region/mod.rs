@@ -33,7 +33,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use attached::{Attached, Receiver, Start, publish, receive, send, subscribe};
-pub(super) use file::take_pages;
+pub(super) use file::{own_user, take_pages};
 pub(super) use layout::NAME_BYTES;
 pub use layout::{Kind, Life};
 pub use look::{Reading, Sight, look};
