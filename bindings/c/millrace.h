@@ -98,14 +98,14 @@ typedef struct {
     uint16_t user, firm, symbol, group, verdict, tags;
     uint8_t kind, side, tif, display, capacity, flags, self_trade, reason;
     uint8_t text[38];
-    uint8_t carried, spare;
+    uint8_t carried, destination;
     uint32_t number_in, answer;
 } millrace_command;
 
 typedef struct {
     millrace_command command;
     uint8_t kind, whole, live, side, reason, policy, liquidity;
-    uint8_t spare[3];
+    uint8_t venue, spare[2];
     uint16_t user;
     uint32_t user_ref, qty, price;
     uint64_t reference;

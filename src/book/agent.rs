@@ -6,7 +6,7 @@ use crate::order::{
 };
 use crate::ring::{Consumer, Producer};
 
-use super::{Book, FORESEE_STEPS, Listener, Order, Progress, Reports};
+use super::{Book, FORESEE_STEPS, Listener, Order, Outside, Progress, Reports};
 
 /// The most events (and feedbacks) that one command reports before the book asks again for
 /// room, with some to spare: two fills, a restatement, and the end of the order.
@@ -210,7 +210,14 @@ impl<O: Outlet> RingReports<O> {
 
     /// Tells an event about the command as a whole.
     #[inline]
-    fn whole(&mut self, command: &Command, kind: EventKind, qty: u32, reference: u64, live: bool) {
+    pub(super) fn whole(
+        &mut self,
+        command: &Command,
+        kind: EventKind,
+        qty: u32,
+        reference: u64,
+        live: bool,
+    ) {
         self.outlet.event(command.user, |event| {
             event.command = *command;
             event.kind = kind;
@@ -220,13 +227,14 @@ impl<O: Outlet> RingReports<O> {
             event.qty = qty;
             event.reference = reference;
             event.live = live;
+            event.venue = 0;
         });
     }
 
     /// Tells an event about one order; only the command's number and time go along, or all of it
     /// with a cancel that a session which numbers its messages may have asked for.
     #[inline]
-    fn part(
+    pub(super) fn part(
         &mut self,
         command: &Command,
         order: &Order,
@@ -248,12 +256,16 @@ impl<O: Outlet> RingReports<O> {
             event.user_ref = order.user_ref;
             event.side = order.side;
             event.qty = qty;
+            event.venue = 0;
+            if kind == EventKind::Canceled {
+                event.reference = 0;
+            }
             more(event);
         });
     }
 
     #[inline]
-    fn tell_risk(
+    pub(super) fn tell_risk(
         &mut self,
         slot: Slot,
         order: &Order,
@@ -377,6 +389,10 @@ impl<O: Outlet> Reports for RingReports<O> {
 
     fn modify_refused(&mut self, command: &Command) {
         self.whole(command, EventKind::ModifyRefused, 0, 0, false);
+    }
+
+    fn outside(&mut self, command: &Command, what: Outside<'_>) {
+        self.tell_outside(command, what);
     }
 
     fn answered(&mut self, command: &Command) {

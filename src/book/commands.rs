@@ -1,11 +1,12 @@
 //! What each command does to the book.
 
 use crate::order::{
-    CancelReason, Command, CommandKind, NUMBERS_BY_PLACE, OrderFlags, Reject, Slot, SymbolId,
+    CancelReason, Command, CommandKind, NUMBERS_BY_PLACE, OrderFlags, PROTOCOL_AT, Policy, Reject,
+    Route, Slot, SymbolId, VENUE,
 };
 
 use super::order::{NO_LEVEL, Order};
-use super::{Book, Reports};
+use super::{Book, Outside, Reports};
 
 impl Book {
     /// Carries out one sequenced command. The caller has made sure that the reports have room
@@ -32,6 +33,14 @@ impl Book {
             }
             // The book agent's, which knows gateways.
             CommandKind::MoveStream => {}
+            CommandKind::VenueSaid => self.venue_said(command, reports),
+            CommandKind::Chase => self.chase(command, reports),
+            CommandKind::DefineUser => {
+                if is_venue(command) {
+                    self.define_venue(command.user);
+                }
+                reports.answered(command);
+            }
             CommandKind::MassCancel
             | CommandKind::DisableFirm
             | CommandKind::EnableFirm
@@ -39,7 +48,8 @@ impl Book {
             | CommandKind::Disconnect
             | CommandKind::Session
             | CommandKind::Text
-            | CommandKind::DefineUser => reports.answered(command),
+            | CommandKind::VenueState
+            | CommandKind::DefineAlias => reports.answered(command),
         }
     }
 
@@ -50,7 +60,16 @@ impl Book {
         self.orders[command.slot.index()] = new_order(command, command.qty, 0, reference);
         self.open_orders += 1;
         reports.accepted(command, reference);
+        if command.route().policy() == Policy::RouteOnly {
+            return self.send_out(command, command.slot, reports);
+        }
         self.take(command, command.slot, reports);
+    }
+
+    /// Whether the shares of the order in a slot are at a venue.
+    #[inline]
+    fn is_outside(&self, slot: Slot) -> bool {
+        self.orders.get(slot.index()).is_some_and(Order::is_outside)
     }
 
     /// The live order in the command's slot, if it is still the one that the command names.
@@ -62,14 +81,20 @@ impl Book {
 
     #[inline(always)]
     fn replace(&mut self, command: &Command, reports: &mut impl Reports) {
+        if self.is_outside(command.slot)
+            && let Some(at) = self.named_outside(command, command.orig_user_ref)
+        {
+            return self.replace_outside(command, at, reports);
+        }
         let Some(order) = self.named(command, command.orig_user_ref.0) else {
-            return reports.rejected(command, Reject::ReplaceNotAllowed);
+            return self.refuse_replace(command, reports);
         };
-        let executed = order.executed;
+        let (executed, route) = (order.executed, order.route);
         let open = command.qty.saturating_sub(executed);
         self.withdraw(command.slot);
         let reference = self.numbering.of_order(command);
-        self.orders[command.slot.index()] = new_order(command, open, executed, reference);
+        self.orders[command.slot.index()] =
+            Order { route, ..new_order(command, open, executed, reference) };
         if open == 0 {
             self.open_orders -= 1;
             return reports.replaced(command, 0, reference, false);
@@ -78,8 +103,26 @@ impl Book {
         self.take(command, command.slot, reports);
     }
 
+    /// A Replace of an order that is no more, or goes by another number because an earlier Replace of it was refused.
+    #[cold]
+    fn refuse_replace(&mut self, replace: &Command, reports: &mut impl Reports) {
+        let (slot, reason) = (replace.slot, Reject::ReplaceNotAllowed);
+        match self.order(slot).filter(|order| order.user == replace.user) {
+            Some(order) => {
+                let news = Outside::ReplaceRefused { slot, order, replace, reason };
+                reports.outside(replace, news);
+            }
+            None => reports.rejected(replace, reason),
+        }
+    }
+
     #[inline(always)]
     fn cancel(&mut self, command: &Command, reports: &mut impl Reports) {
+        if self.is_outside(command.slot)
+            && let Some(at) = self.named_outside(command, command.user_ref)
+        {
+            return self.cancel_outside(command, at, reports);
+        }
         let Some(order) = self.named(command, command.user_ref.0) else {
             return reports.ignored(command);
         };
@@ -97,6 +140,11 @@ impl Book {
     }
 
     fn modify(&mut self, command: &Command, reports: &mut impl Reports) {
+        if self.is_outside(command.slot)
+            && let Some(at) = self.named_outside(command, command.user_ref)
+        {
+            return self.modify_outside(command, at, reports);
+        }
         let Some(order) = self.named(command, command.user_ref.0) else {
             return reports.ignored(command);
         };
@@ -117,6 +165,11 @@ impl Book {
     }
 }
 
+/// Whether the definition of a user is a venue's: in its text the place of what it speaks says so.
+fn is_venue(command: &Command) -> bool {
+    command.text[PROTOCOL_AT] & VENUE != 0
+}
+
 /// The order that an Enter or Replace describes, not resting yet.
 #[inline]
 fn new_order(command: &Command, open: u32, executed: u32, reference: u64) -> Order {
@@ -128,6 +181,7 @@ fn new_order(command: &Command, open: u32, executed: u32, reference: u64) -> Ord
         reserve: 0,
         max_floor: command.max_floor,
         executed,
+        route: if command.kind == CommandKind::Enter { command.route() } else { Route::INTERNAL },
         reference,
         price: command.price,
         user_ref: command.user_ref,
@@ -140,5 +194,6 @@ fn new_order(command: &Command, open: u32, executed: u32, reference: u64) -> Ord
         display: command.display,
         self_trade: command.self_trade,
         flags: command.flags,
+        capacity: command.capacity,
     }
 }

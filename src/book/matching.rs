@@ -1,6 +1,8 @@
 //! Matching: an incoming order against the other side, one resting order a step.
 
-use crate::order::{CancelReason, Command, OrderFlags, Price, SelfTrade, Side, Slot, TimeInForce};
+use crate::order::{
+    CancelReason, Command, OrderFlags, Price, Route, SelfTrade, Side, Slot, TimeInForce,
+};
 
 use super::order::NO_LEVEL;
 use super::{Book, Reports};
@@ -17,6 +19,7 @@ impl Book {
     /// what is left. Keeps the command for [`Book::resume`] if the reports run out of room.
     #[inline(always)]
     pub(super) fn take(&mut self, command: &Command, slot: Slot, reports: &mut impl Reports) {
+        self.traded_before = self.orders[slot.index()].executed;
         if !self.may_start(command, slot, reports) {
             return;
         }
@@ -39,6 +42,10 @@ impl Book {
         // A Replace may find shares already executed: what is left is all it can ask for.
         let needed = command.min_qty.min(order.shown);
         if needed > 0 && !self.can_trade(command, slot, needed) {
+            if self.goes_out(slot, false) {
+                self.send_out(command, slot, reports);
+                return false;
+            }
             self.drop_taker(command, slot, CancelReason::Immediate, reports);
             return false;
         }
@@ -210,6 +217,10 @@ impl Book {
         let order = &self.orders[slot.index()];
         if order.shown == 0 {
             self.open_orders -= 1;
+        } else if order.route != Route::INTERNAL
+            && self.goes_out(slot, order.executed > self.traded_before)
+        {
+            self.send_out(command, slot, reports);
         } else if order.flags.has(OrderFlags::MARKET) {
             let beyond = self.ladders[order.symbol.index()].best(!order.side.is_buy()).is_some();
             let reason = if beyond { CancelReason::MarketCollar } else { CancelReason::Immediate };

@@ -21,6 +21,7 @@ mod matching;
 mod numbering;
 mod numbers;
 mod order;
+mod outside;
 mod places;
 mod progress;
 mod records;
@@ -34,9 +35,9 @@ pub use numbers::KEY_BYTES as NUMBERS_KEY_BYTES;
 pub use order::Order;
 pub use places::{Places, digest};
 pub use progress::{Books, Events, Progress};
-pub use reports::Reports;
+pub use reports::{Leg, Outside, Reports};
 
-use crate::order::{Command, CommandKind, Price, Slot, SymbolId};
+use crate::order::{Command, CommandKind, Price, Slot, SymbolId, UserId};
 use crate::runtime::Table;
 use ladder::{Ladder, Pools};
 use numbering::Numbering;
@@ -60,6 +61,10 @@ pub struct Book {
     /// A command whose matching stopped because the reports had no room; see [`Book::resume`].
     paused: Option<Command>,
     open_orders: u32,
+    /// What an order that takes had traded before, replaced orders included.
+    traded_before: u32,
+    /// What is at venues, if there are any.
+    outside: Option<Box<outside::Outside>>,
 }
 
 impl Book {
@@ -72,6 +77,8 @@ impl Book {
             numbering: Numbering::new(capacity.symbols),
             paused: None,
             open_orders: 0,
+            traded_before: 0,
+            outside: None,
         }
     }
 
@@ -87,6 +94,29 @@ impl Book {
                 "a tick changes in an empty book only"
             );
             self.ladders[symbol.index()] = Ladder::new(tick);
+        }
+    }
+
+    /// A user is a venue.
+    fn define_venue(&mut self, user: UserId) {
+        let orders = self.capacity().orders;
+        self.outside.get_or_insert_with(|| outside::Outside::new(orders)).define(user);
+    }
+
+    /// Orders whose shares are at venues.
+    pub fn orders_outside(&self) -> u32 {
+        self.outside.as_ref().map_or(0, |outside| outside.count)
+    }
+
+    /// Calls `see` for every order whose shares are at a venue, with the venue's number.
+    pub fn for_each_outside(&self, mut see: impl FnMut(Slot, u8, &Order)) {
+        let Some(outside) = self.outside.as_ref().filter(|outside| outside.count > 0) else {
+            return;
+        };
+        for (slot, order) in (0..).map(Slot).zip(self.orders.iter()) {
+            if order.is_outside() {
+                see(slot, outside.get(slot).venue, order);
+            }
         }
     }
 

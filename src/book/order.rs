@@ -1,14 +1,17 @@
 //! An open order as the book keeps it: one cache line.
 
 use crate::order::{
-    Display, FirmId, OrderFlags, Price, SelfTrade, Side, Slot, SymbolId, TimeInForce, UserId,
-    UserRefNum,
+    Capacity, Display, FirmId, OrderFlags, Price, Route, SelfTrade, Side, Slot, SymbolId,
+    TimeInForce, UserId, UserRefNum,
 };
 
 use super::digest::Digest;
 
 /// Level index of an order that does not rest.
 pub(super) const NO_LEVEL: u32 = u32::MAX;
+
+/// Level index of an order whose shares are at a venue.
+pub(super) const OUTSIDE: u32 = u32::MAX - 1;
 
 /// An open order. 64 bytes, aligned to its cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub struct Order {
     pub(super) max_floor: u32,
     /// Shares traded so far, replaced orders included.
     pub(super) executed: u32,
+    /// Where it goes beside the book.
+    pub(super) route: Route,
     /// Its number, as its owner and, where it is displayed, the market are told.
     pub reference: u64,
     /// Limit price.
@@ -52,6 +57,8 @@ pub struct Order {
     pub self_trade: SelfTrade,
     /// Yes-or-no properties.
     pub flags: OrderFlags,
+    /// Agency or principal.
+    pub capacity: Capacity,
 }
 
 const _: () = assert!(size_of::<Order>() == 64);
@@ -65,6 +72,7 @@ impl Order {
         reserve: 0,
         max_floor: 0,
         executed: 0,
+        route: Route::INTERNAL,
         reference: 0,
         price: Price(0),
         user_ref: UserRefNum(0),
@@ -77,6 +85,7 @@ impl Order {
         display: Display::Visible,
         self_trade: SelfTrade::Allow,
         flags: OrderFlags(0),
+        capacity: Capacity::Agency,
     };
 
     /// Open shares (LeavesQty).
@@ -97,6 +106,12 @@ impl Order {
         self.shown
     }
 
+    /// Whether its open shares are at a venue, and not in the book.
+    #[inline]
+    pub fn is_outside(&self) -> bool {
+        self.level == OUTSIDE
+    }
+
     /// Whether it queues behind the displayed orders of its price.
     #[inline]
     pub fn is_hidden(&self) -> bool {
@@ -107,6 +122,9 @@ impl Order {
         digest.add(u64::from(self.shown) << 32 | u64::from(self.reserve));
         digest.add(u64::from(self.max_floor) << 32 | u64::from(self.executed));
         digest.add(u64::from(self.price.0) << 32 | u64::from(self.user_ref.0));
+        if self.route != Route::INTERNAL {
+            digest.add(u64::from(self.route.0));
+        }
         digest.add(
             u64::from(self.user.0) << 48
                 | u64::from(self.firm.0) << 32

@@ -38,8 +38,9 @@ impl Places {
     /// Which book carries a command out: what is about no order is the first one's.
     #[inline]
     pub fn of_command(&self, command: &Command) -> usize {
-        use CommandKind::{Cancel, Enter, Modify, Replace};
-        if self.books == 1 || !matches!(command.kind, Enter | Replace | Cancel | Modify) {
+        use CommandKind::{Cancel, Chase, Enter, Modify, Replace, VenueSaid};
+        let of_order = [Enter, Replace, Cancel, Modify, VenueSaid, Chase].contains(&command.kind);
+        if self.books == 1 || !of_order {
             return 0;
         }
         self.of_symbol(command.symbol)
@@ -80,6 +81,17 @@ impl Book {
                 });
             }
         }
+        if let Some(outside) = &self.outside {
+            let mut own = outside.part(self.capacity().orders, &has);
+            self.for_each_outside(|slot, _, order| {
+                if has(order.symbol) {
+                    part.orders[slot.index()] = *order;
+                    part.open_orders += 1;
+                    own.take_over(slot, outside);
+                }
+            });
+            part.outside = Some(own);
+        }
         part
     }
 
@@ -102,6 +114,18 @@ pub fn digest(books: &[&Book], places: &Places) -> u64 {
             digest.add(u64::from(slot.0));
             order.add_to(&mut digest);
         });
+    }
+    let mut outside = vec![];
+    for book in books {
+        book.for_each_outside(|slot, _, order| outside.push((slot, *book, *order)));
+    }
+    outside.sort_unstable_by_key(|(slot, ..)| slot.0);
+    for (slot, book, order) in outside {
+        digest.add(u64::from(slot.0));
+        order.add_to(&mut digest);
+        if let Some(outside) = &book.outside {
+            outside.add_to(slot, &mut digest);
+        }
     }
     digest.value()
 }

@@ -10,7 +10,7 @@
 
 use zerocopy::IntoBytes;
 
-use crate::book::{Book, Order, Reports};
+use crate::book::{Book, Order, Outside, Reports};
 use crate::order::{
     CancelReason, Command, CommandKind, Display, NANOS_PER_SEC, Price, Reject, SelfTrade, Side,
     Slot, SymbolId,
@@ -70,6 +70,10 @@ impl Teller {
             b"SQ".iter().for_each(|event| system_event(time_ns, *event, out));
         }
         let known = book.addressed(command).filter(|_| accepted).and_then(known);
+        let said = command.kind == CommandKind::VenueSaid;
+        let before = book.order(command.slot).filter(|_| said);
+        let (outside, rested) =
+            (before.is_some_and(Order::is_outside), before.and_then(self::known));
         let mut telling = Telling { teller: self, known, time_ns, also, out };
         book.apply(command, &mut telling);
         let known = telling.known;
@@ -79,6 +83,20 @@ impl Teller {
                     self.rests(order, known, time_ns, out);
                 } else if let Some(known) = known {
                     delete(command.symbol, time_ns, known.reference, out);
+                }
+            }
+            // What a venue did not take may rest here, and what rests here may have traded there after all.
+            CommandKind::VenueSaid if outside => {
+                if let Some(order) = book.order(command.slot) {
+                    self.rests(order, None, time_ns, out);
+                }
+            }
+            CommandKind::VenueSaid => {
+                let now = book.order(command.slot).and_then(self::known);
+                if let Some(before) = rested {
+                    let left = now.filter(|now| now.reference == before.reference);
+                    let left = left.map_or(0, |now| now.shown);
+                    lowered(command.symbol, time_ns, &before, left, out);
                 }
             }
             CommandKind::DefineSymbol => self.define_symbol(command, time_ns, out),
@@ -188,7 +206,7 @@ fn put<const N: usize>(names: &mut Vec<[u8; N]>, at: usize, name: [u8; N]) {
 /// What the market knows of a resting order; nothing of one that is hidden.
 #[inline]
 fn known(order: &Order) -> Option<Known> {
-    (!order.is_hidden()).then(|| Known {
+    (!order.is_hidden() && !order.is_outside()).then(|| Known {
         reference: order.reference,
         shown: order.shown(),
         buys: order.side.is_buy(),
@@ -210,6 +228,17 @@ fn side(side: Side) -> u8 {
 #[inline]
 fn head(kind: u8, symbol: SymbolId, time_ns: u64) -> itch::Head {
     itch::Head::new(kind, symbol.0 + 1, time_ns)
+}
+
+/// A displayed order has `left` shares, without a trade that the market saw.
+fn lowered(symbol: SymbolId, time_ns: u64, before: &Known, left: u32, out: &mut impl FnMut(&[u8])) {
+    if left == 0 {
+        delete(symbol, time_ns, before.reference, out);
+    } else if left < before.shown {
+        let head = head(itch::Cancel::KIND, symbol, time_ns);
+        let (reference, shares) = (before.reference.into(), (before.shown - left).into());
+        out(itch::Cancel { head, reference, shares }.as_bytes());
+    }
 }
 
 fn system_event(time_ns: u64, event: u8, out: &mut impl FnMut(&[u8])) {
@@ -403,6 +432,11 @@ impl<R: Reports, O: FnMut(&[u8])> Reports for Telling<'_, R, O> {
 
     fn answered(&mut self, command: &Command) {
         self.also.answered(command);
+    }
+
+    /// Nobody is shown what is elsewhere.
+    fn outside(&mut self, command: &Command, what: Outside<'_>) {
+        self.also.outside(command, what);
     }
 }
 

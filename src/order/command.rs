@@ -41,12 +41,20 @@ pub enum CommandKind {
     /// Text that does not fit into the user's next command, which says how much of it is its own
     /// ([`Command::carried`]).
     Text = 12,
+    /// What a venue said of an order that was sent there ([`super::Said`]); `user` is the venue.
+    VenueSaid = 13,
+    /// A venue's session came to be up (`qty` 1) or was lost (0); `user` is the venue.
+    VenueState = 14,
+    /// Find out how the order in `slot` stands at a venue, the `user`, if it is there.
+    Chase = 15,
     /// Makes a user known to the journal: name, firm and protocol in `text`.
     DefineUser = 16,
     /// Makes a symbol known to the journal: name in `text`, tick in `price`.
     DefineSymbol = 17,
     /// The key, in `text`, under which orders get their numbers from here on; [`NUMBERS_BY_PLACE`] in `qty`.
     DefineNumbers = 18,
+    /// Makes known what a venue, the `user`, calls a symbol: in `text`.
+    DefineAlias = 19,
 }
 
 /// Yes-or-no properties of an order.
@@ -116,6 +124,11 @@ impl Tags {
 /// not from a count over all symbols as in older journals.
 pub const NUMBERS_BY_PLACE: u32 = 1;
 
+/// Where the text of a DefineUser says what the user speaks, and the bit that makes the user a venue.
+pub const PROTOCOL_AT: usize = 12;
+/// See [`PROTOCOL_AT`].
+pub const VENUE: u8 = 0x40;
+
 /// Bytes of [`Command::text`].
 pub const TEXT_BYTES: usize = 38;
 
@@ -134,7 +147,7 @@ pub struct Command {
     pub time_ns: UnixNanos,
     /// The client's number for this order (of the new order, on a Replace).
     pub user_ref: UserRefNum,
-    /// On a Replace, the number of the order to replace.
+    /// On a Replace, the number of the order to replace. On the Enter of a market order, the price it is counted at.
     pub orig_user_ref: UserRefNum,
     /// Shares.
     pub qty: u32,
@@ -182,11 +195,11 @@ pub struct Command {
     pub text: [u8; TEXT_BYTES],
     /// How many Text commands before this one hold the beginning of `text`.
     pub carried: u8,
-    /// Unused, zero.
-    pub spare: u8,
+    /// On an Enter, where the client wants it ([`super::Destination`]); zero elsewhere.
+    pub destination: u8,
     /// FIX: the MsgSeqNum expected next once this command has its place; 0 leaves it as it is.
     pub number_in: u32,
-    /// On an AccountQuery, the answer: the next UserRefNum.
+    /// On an AccountQuery, the answer: the next UserRefNum. On an Enter, its way ([`super::Route`]).
     pub answer: u32,
 }
 
@@ -224,7 +237,7 @@ impl Command {
             reason: CancelReason::None,
             text: [0; TEXT_BYTES],
             carried: 0,
-            spare: 0,
+            destination: 0,
             number_in: 0,
             answer: 0,
         }

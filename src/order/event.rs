@@ -3,7 +3,8 @@
 use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
 use super::{
-    CancelReason, Command, Price, SelfTrade, SeqNum, Side, Slot, UnixNanos, UserId, UserRefNum,
+    CancelReason, Command, Price, SelfTrade, SeqNum, Side, Slot, SymbolId, UnixNanos, UserId,
+    UserRefNum,
 };
 
 /// What an [`Event`] reports.
@@ -45,6 +46,27 @@ pub enum EventKind {
     /// Nothing for a client to see: a command that has no answer passed the book, or one came too
     /// late to change anything.
     Silent = 16,
+    /// To a venue: a new order, `command` says all of it. It goes by `user_ref` there.
+    VenueOrder = 17,
+    /// To a venue: a cancel of the order that goes by `reference` there. It goes by `user_ref` itself.
+    VenueCancel = 18,
+    /// To a venue: a replace of the order that goes by `reference` there, as it will be called itself; `qty` is
+    /// the whole order with what traded there.
+    VenueReplace = 19,
+    /// To a venue: how does the order stand that goes by `user_ref` there.
+    VenueStatus = 20,
+    /// What a venue said was taken in; `reference` is an [`super::Alarm`].
+    VenueHeard = 21,
+    /// The cancel of an order was passed on to its venue; `command` is the client's.
+    CancelPending = 22,
+    /// The replace of an order was passed on to its venue; `command` is the client's.
+    ReplacePending = 23,
+    /// The venue did not cancel; `reference` is the client's number of the request.
+    CancelRefused = 24,
+    /// A trade was undone: `reference` is its match number.
+    Busted = 25,
+    /// The venue that has an order is lost (`live` false), or there again.
+    Suspended = 26,
 }
 
 /// One thing that happened to one user's order, in the order it happened.
@@ -75,8 +97,10 @@ pub struct Event {
     pub policy: SelfTrade,
     /// Liquidity flag (Executed): `A` added, `R` removed, `J` added non-displayed.
     pub liquidity: u8,
+    /// Where it happened: 0 here, or the venue of that number.
+    pub venue: u8,
     /// Unused, zero.
-    pub spare: [u8; 3],
+    pub spare: [u8; 2],
     /// Whose stream it belongs to.
     pub user: UserId,
     /// The client's number of the order.
@@ -85,8 +109,9 @@ pub struct Event {
     pub qty: u32,
     /// Execution price, or the price at which a self-trade was prevented.
     pub price: Price,
-    /// Order reference number (Accepted, Replaced, Restated), match number (Executed), or the
-    /// shares kept from trading (SelfTradePrevented).
+    /// Order reference number (Accepted, Replaced, Restated), match number (Executed), the
+    /// shares kept from trading (SelfTradePrevented), or the client's number of the request that a venue
+    /// carried out (Canceled).
     pub reference: u64,
 }
 
@@ -101,7 +126,8 @@ impl Event {
         reason: CancelReason::None,
         policy: SelfTrade::Allow,
         liquidity: 0,
-        spare: [0; 3],
+        venue: 0,
+        spare: [0; 2],
         user: UserId(0),
         user_ref: UserRefNum(0),
         qty: 0,
@@ -134,6 +160,33 @@ pub enum FeedbackKind {
     Replaced,
     /// A Modify was carried out: `qty` shares are open.
     Modified,
+    /// A Replace was refused: the order goes by the number in `qty`, as before.
+    Renumbered,
+    /// `qty` shares of an order that was no more traded at `price`; `slot` is a [`Holding`].
+    FilledLate,
+    /// A trade of `qty` shares was undone; `slot` is a [`Holding`].
+    Busted,
+}
+
+/// Whose shares a feedback is about where no order is left: a symbol, and whether they were bought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Holding {
+    /// What.
+    pub symbol: SymbolId,
+    /// Bought, or sold.
+    pub buys: bool,
+}
+
+impl Holding {
+    /// As a feedback carries it.
+    pub const fn as_slot(self) -> Slot {
+        Slot((self.symbol.0 as u32) << 1 | self.buys as u32)
+    }
+
+    /// Read back.
+    pub const fn of_slot(slot: Slot) -> Holding {
+        Holding { symbol: SymbolId((slot.0 >> 1) as u16), buys: slot.0 & 1 == 1 }
+    }
 }
 
 /// What risk must know of the book: fills and freed quantity. 16 bytes.

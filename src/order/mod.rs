@@ -9,16 +9,22 @@ mod event;
 mod ids;
 mod price;
 mod reason;
+mod route;
+mod said;
 mod text;
 
-pub use command::{Command, CommandKind, NUMBERS_BY_PLACE, OrderFlags, TEXT_BYTES, Tags};
-pub use event::{Event, EventKind, Feedback, FeedbackKind};
+pub use command::{
+    Command, CommandKind, NUMBERS_BY_PLACE, OrderFlags, PROTOCOL_AT, TEXT_BYTES, Tags, VENUE,
+};
+pub use event::{Event, EventKind, Feedback, FeedbackKind, Holding};
 pub use ids::{
     FIRMS_MAX, FirmId, SYMBOLS_MAX, SeqNum, Slot, SymbolId, USERS_MAX, UserId, UserRefNum,
 };
 pub(crate) use price::parse_fixed4;
 pub use price::{PRICE_ONE, ParsePriceError, Price};
 pub use reason::{CancelReason, Reject};
+pub use route::{Destination, LISTED_MAX, Policy, Route, VENUES_MAX};
+pub use said::{Alarm, Said, Saying};
 pub use text::{CARRIED_MAX, CarriedText, carry};
 
 use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};

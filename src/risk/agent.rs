@@ -76,6 +76,9 @@ impl RiskAgent {
     pub fn poll(&mut self, now_ns: UnixNanos) -> usize {
         self.risk.set_disk_nearly_full(self.disk.get());
         let mut work = self.take_feedback() + self.cancel_due(now_ns);
+        if self.risk.is_chasing() {
+            work += self.chase(now_ns);
+        }
         let RiskAgent { risk, gateways, outlets, .. } = self;
         for commands in gateways {
             if risk.has_to_foresee() && commands.available() >= FORESEEN_MIN {
@@ -139,9 +142,22 @@ impl RiskAgent {
         count
     }
 
+    /// Sequences what finds out about orders at venues that came or went, while there is room.
+    #[cold]
+    fn chase(&mut self, now_ns: UnixNanos) -> usize {
+        let mut count = 1;
+        while count < BATCH_MAX && !self.risk.is_sweeping() && self.outlets.has_room() {
+            let Some(command) = self.risk.next_chase(now_ns) else { break };
+            self.outlets.stage(&command);
+            count += 1;
+        }
+        count
+    }
+
     /// Whether nothing waits to be sequenced or taken in, and the book has taken everything.
     pub fn is_idle(&mut self) -> bool {
         !self.risk.is_sweeping()
+            && !self.risk.is_chasing()
             && self.gateways.iter_mut().all(|commands| commands.available() == 0)
             && self.feedback.iter_mut().all(|ring| ring.available() == 0)
             && self.outlets.books.are_drained()

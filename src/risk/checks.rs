@@ -1,6 +1,6 @@
 //! The verdict. Reads everything, changes nothing but the command and the rate counters.
 
-use crate::order::{Command, CommandKind, OrderFlags, Price, Reject, Side, UnixNanos};
+use crate::order::{Command, CommandKind, OrderFlags, Price, Reject, Side, UnixNanos, UserRefNum};
 
 use super::Risk;
 
@@ -9,7 +9,8 @@ impl Risk {
     #[inline]
     pub(super) fn decide(&mut self, command: &mut Command, now_ns: UnixNanos) -> bool {
         command.firm = self.users[command.user.index()].firm;
-        if matches!(command.kind, CommandKind::Session | CommandKind::Text) {
+        use CommandKind::{Session, Text, VenueSaid, VenueState};
+        if matches!(command.kind, Session | Text | VenueSaid | VenueState) {
             return true;
         }
         let within_rate = self.take_token(command, now_ns);
@@ -101,6 +102,10 @@ impl Risk {
             || self.duplicates.is_full_for(command.user, now_ns, window_ns, users)
         {
             return Err(Reject::DuplicateMessageRate);
+        }
+        command.answer = self.find_way(command)?.0;
+        if command.flags.has(OrderFlags::MARKET) {
+            command.orig_user_ref = UserRefNum(price.0);
         }
         command.slot = self.orders.next_free().ok_or(Reject::ProcessingError)?;
         self.duplicates.remember(command, now_ns, window_ns);
@@ -194,10 +199,11 @@ impl Risk {
 
     /// What an accepted order is counted at.
     pub(super) fn counted_price(&self, command: &Command) -> Price {
-        if command.flags.has(OrderFlags::MARKET) {
-            self.symbols[command.symbol.index()].reference
-        } else {
-            command.price
+        match (command.flags.has(OrderFlags::MARKET), command.orig_user_ref.0) {
+            (false, _) => command.price,
+            // As in older journals.
+            (true, 0) => self.symbols[command.symbol.index()].reference,
+            (true, reference) => Price(reference),
         }
     }
 }

@@ -2,8 +2,8 @@
 //! this, with the verdicts that the journal holds.
 
 use crate::order::{
-    CancelReason, Command, CommandKind, Feedback, FeedbackKind, OrderFlags, Price, Reject,
-    TimeInForce,
+    CancelReason, Command, CommandKind, Feedback, FeedbackKind, Holding, OrderFlags, Price, Reject,
+    TimeInForce, UserRefNum,
 };
 
 use super::rate::TokenBucket;
@@ -51,8 +51,15 @@ impl Risk {
             | CommandKind::MoveStream
             | CommandKind::Session
             | CommandKind::Text
+            | CommandKind::VenueSaid
+            | CommandKind::Chase
+            | CommandKind::DefineAlias
             | CommandKind::DefineNumbers => {}
-            CommandKind::DefineUser => self.define_user(command),
+            CommandKind::VenueState => self.set_venue(command.user, command.qty == 1),
+            CommandKind::DefineUser => {
+                self.define_user(command);
+                self.routing.define(command);
+            }
             CommandKind::DefineSymbol => self.define_symbol(command),
         }
     }
@@ -81,6 +88,7 @@ impl Risk {
             open: command.qty,
             side: command.side,
             capacity: command.capacity,
+            routed: command.route().next().is_some(),
             ..Shadow::EMPTY
         };
         let buys = command.side.is_buy();
@@ -108,7 +116,8 @@ impl Risk {
             // sequenced. The book will refuse it.
             return;
         }
-        let price = self.counted_price(command);
+        let market = command.flags.has(OrderFlags::MARKET);
+        let price = if market { order.price } else { command.price };
         self.orders.renumber(command.slot, command.user_ref);
         if order.expires_s != 0 {
             self.timers.remove(&mut self.orders.shadows, command.slot);
@@ -140,6 +149,9 @@ impl Risk {
     /// Takes in what the book did to one order.
     #[inline]
     pub fn feed_back(&mut self, feedback: &Feedback) {
+        if matches!(feedback.kind, FeedbackKind::FilledLate | FeedbackKind::Busted) {
+            return self.correct(feedback);
+        }
         let order = &mut self.orders.shadows[feedback.slot.index()];
         debug_assert!(
             order.live && order.user == feedback.user,
@@ -154,13 +166,24 @@ impl Risk {
                 if feedback.kind == FeedbackKind::Filled {
                     order.executed += feedback.qty;
                     self.exposure.fill(firm, symbol, buys, feedback.qty);
-                    let symbol = &mut self.symbols[symbol.index()];
-                    (symbol.reference, symbol.traded) = (feedback.price, true);
+                    // A venue may say anything, but nothing is judged by a price of nothing.
+                    if feedback.price > Price(0) {
+                        let symbol = &mut self.symbols[symbol.index()];
+                        (symbol.reference, symbol.traded) = (feedback.price, true);
+                    }
                 }
                 self.exposure.close(firm, symbol, buys, gone, price);
             }
+            FeedbackKind::FilledLate | FeedbackKind::Busted => {}
+            FeedbackKind::Renumbered => {
+                let now = UserRefNum(feedback.qty);
+                if order.user_ref != now {
+                    self.orders.renumber(feedback.slot, now);
+                }
+            }
             FeedbackKind::Replaced => {
-                order.replaces -= 1;
+                // In a replay, one that was refused may never have been counted.
+                order.replaces = order.replaces.saturating_sub(1);
                 if order.replaces == 0 {
                     let market = feedback.price == Price::MARKET;
                     let price = if market { order.price } else { feedback.price };
@@ -177,6 +200,15 @@ impl Risk {
         if feedback.done {
             self.finish(feedback.slot.index());
         }
+    }
+
+    /// Shares of an order that is no more changed hands after all, or back.
+    #[cold]
+    fn correct(&mut self, feedback: &Feedback) {
+        let Holding { symbol, buys } = Holding::of_slot(feedback.slot);
+        let firm = self.users[feedback.user.index()].firm;
+        let traded = feedback.kind == FeedbackKind::FilledLate;
+        self.exposure.fill(firm, symbol, buys == traded, feedback.qty);
     }
 
     /// An order is no more: whatever is still counted for it is freed.

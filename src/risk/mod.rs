@@ -20,6 +20,7 @@ mod foresee;
 mod index;
 mod limits;
 mod rate;
+mod routing;
 mod sweep;
 mod table;
 mod timers;
@@ -30,6 +31,7 @@ mod tests;
 pub use agent::{Outlets, RiskAgent};
 pub use foresee::FORESEE_STEPS;
 pub use limits::Limits;
+pub use routing::{FirmRouting, Routing};
 
 use crate::book::Digest;
 use crate::order::{
@@ -97,6 +99,7 @@ pub struct Risk {
     timers: Timers,
     duplicates: Duplicates,
     sweep: Option<Sweep>,
+    routing: Routing,
     /// What comes in may not all find room on disk.
     disk_nearly_full: bool,
     /// Messages ignored as the protocol demands: repeated numbers, orders that are no more.
@@ -119,6 +122,7 @@ impl Risk {
             timers: Timers::new(),
             duplicates: Duplicates::new(),
             sweep: None,
+            routing: Routing::default(),
             disk_nearly_full: false,
             ignored: 0,
             rejected: 0,
@@ -247,6 +251,7 @@ impl Risk {
         self.firms.iter().for_each(|firm| digest.add(u64::from(firm.disabled)));
         self.symbols.iter().for_each(|symbol| digest.add(u64::from(symbol.tick.0)));
         self.exposure.add_to(&mut digest, self.firms.len(), self.symbols.len());
+        self.routing.add_to(&mut digest);
         digest.value()
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Shadow {
     pub live: bool,
     /// A mass cancel or expiry has sent its Cancel already.
     pub cancel_sent: bool,
+    /// It has a way to venues.
+    pub routed: bool,
 }
 
 const _: () = assert!(size_of::<Shadow>() == 64);
@@ -65,6 +67,7 @@ impl Shadow {
         capacity: Capacity::Agency,
         live: false,
         cancel_sent: false,
+        routed: false,
     };
 }
 

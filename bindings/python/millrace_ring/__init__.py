@@ -43,11 +43,11 @@ COMMAND = np.dtype([
     ("slot", "u4"), ("user", "u2"), ("firm", "u2"), ("symbol", "u2"), ("group", "u2"), ("verdict", "u2"),
     ("tags", "u2"), ("kind", "u1"), ("side", "u1"), ("tif", "u1"), ("display", "u1"), ("capacity", "u1"),
     ("flags", "u1"), ("self_trade", "u1"), ("reason", "u1"), ("text", "u1", 38), ("carried", "u1"),
-    ("spare", "u1"), ("number_in", "u4"), ("answer", "u4"),
+    ("destination", "u1"), ("number_in", "u4"), ("answer", "u4"),
 ])
 EVENT = np.dtype([
     ("command", COMMAND), ("kind", "u1"), ("whole", "u1"), ("live", "u1"), ("side", "u1"), ("reason", "u1"),
-    ("policy", "u1"), ("liquidity", "u1"), ("spare", "u1", 3), ("user", "u2"), ("user_ref", "u4"),
+    ("policy", "u1"), ("liquidity", "u1"), ("venue", "u1"), ("spare", "u1", 2), ("user", "u2"), ("user_ref", "u4"),
     ("qty", "u4"), ("price", "u4"), ("reference", "u8"),
 ])
 assert (COMMAND.itemsize, EVENT.itemsize) == (120, 152)

@@ -1,6 +1,7 @@
 //! Each limit, at its edge and one beyond it, and exposure against a sum over the book.
 
 mod model;
+mod venues;
 
 use proptest::prelude::*;
 

@@ -1,0 +1,299 @@
+//! Shares that are at venues: what is known of each order there, and of those that were there lately.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::book::digest::Digest;
+use crate::book::order::Order;
+use zerocopy::FromZeros;
+
+use crate::order::{
+    CancelReason, Command, Price, SeqNum, Side, Slot, SymbolId, UserId, UserRefNum, VENUES_MAX,
+};
+use crate::runtime::Sparse;
+
+/// Commands for which an order that ended is remembered, for what its venue may still say of it; and a trade, in case it
+/// is told again or undone.
+const REMEMBERED: u64 = 1 << 20;
+/// Of either, there is room for so many from the start.
+const ROOM: usize = 16_384;
+
+/// What is under way about an order at its venue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromZeros)]
+#[repr(u8)]
+pub(in crate::book) enum Asking {
+    #[default]
+    Nothing = 0,
+    /// All of it is to be cancelled.
+    Cancel = 1,
+    /// It is to be smaller.
+    Lower = 2,
+    /// It is to be replaced.
+    Replace = 3,
+}
+
+/// An order at a venue.
+#[derive(Clone, Copy, Debug, Default, FromZeros)]
+pub(in crate::book) struct AtVenue {
+    /// What was paid for `filled`, in 1/10000.
+    pub notional: u64,
+    /// What the venue calls it, and what it would by what is under way.
+    pub number: u32,
+    pub asked: u32,
+    /// The whole of it as the venue has it, and what traded there.
+    pub sent: u32,
+    pub filled: u32,
+    /// The whole of it as it was asked to be.
+    pub wanted: u32,
+    /// The client's number of the request that is under way.
+    pub request: u32,
+    /// The venue's number; 0: it is at none.
+    pub venue: u8,
+    pub asking: Asking,
+    /// Why a cancel is under way: a [`CancelReason`].
+    pub reason: u8,
+    /// The venue said something of it.
+    pub known: bool,
+    /// A cancel waits for the answer to a replace.
+    pub cancel_waits: bool,
+    /// The venue is lost, and its owner was told.
+    pub suspended: bool,
+}
+
+/// An order that was at a venue and ended here.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::book) struct Ended {
+    /// The other number that the venue may call it by.
+    other: u32,
+    pub venue: u8,
+    pub user: UserId,
+    pub user_ref: UserRefNum,
+    pub reference: u64,
+    pub symbol: SymbolId,
+    pub side: Side,
+    /// Shares that did not trade as far as was known.
+    pub left: u32,
+}
+
+/// A trade that a venue told of.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::book) struct Trade {
+    pub user: UserId,
+    pub user_ref: UserRefNum,
+    pub symbol: SymbolId,
+    pub side: Side,
+    pub qty: u32,
+    pub price: Price,
+    pub match_number: u64,
+    pub undone: bool,
+}
+
+/// What was found out lately, by a key. How long that is counts in commands, so that it is the same in one book and in
+/// several.
+struct Recent<K, V> {
+    list: VecDeque<(SeqNum, K, V)>,
+    /// Places, counted from the first there ever was.
+    at: HashMap<K, u64>,
+    gone: u64,
+}
+
+impl<K: Copy + Eq + std::hash::Hash, V: Copy> Recent<K, V> {
+    fn new(capacity: usize) -> Recent<K, V> {
+        let at = HashMap::with_capacity(2 * capacity);
+        Recent { list: VecDeque::with_capacity(capacity), at, gone: 0 }
+    }
+
+    fn put(&mut self, now: SeqNum, key: K, value: V) {
+        while let Some((_, old, _)) = self.list.front().filter(|(seq, ..)| is_past(*seq, now)) {
+            if self.at.get(old) == Some(&self.gone) {
+                self.at.remove(old);
+            }
+            self.list.pop_front();
+            self.gone += 1;
+        }
+        self.at.insert(key, self.gone + self.list.len() as u64);
+        self.list.push_back((now, key, value));
+    }
+
+    fn get_mut(&mut self, now: SeqNum, key: &K) -> Option<&mut V> {
+        let at = self.at.get(key)?.checked_sub(self.gone)?;
+        let (seq, _, value) = self.list.get_mut(at as usize)?;
+        (!is_past(*seq, now)).then_some(value)
+    }
+}
+
+fn is_past(seq: SeqNum, now: SeqNum) -> bool {
+    seq.0 + REMEMBERED < now.0
+}
+
+/// What a book knows of venues, once there is any.
+pub(in crate::book) struct Outside {
+    /// Users that venues are, by their numbers, from 1.
+    venues: Vec<UserId>,
+    orders: Sparse<AtVenue>,
+    /// Replaces that wait for their venue's answer.
+    replaces: HashMap<Slot, Command>,
+    ended: Recent<(Slot, u32), Ended>,
+    trades: Recent<(u8, u64), Trade>,
+    /// Orders at venues.
+    pub count: u32,
+}
+
+impl Outside {
+    /// No venues, and room for so many orders at them.
+    pub fn new(orders: u32) -> Box<Outside> {
+        let remembered = ROOM.min(orders as usize);
+        Box::new(Outside {
+            venues: Vec::with_capacity(VENUES_MAX),
+            orders: Sparse::new(orders as usize),
+            replaces: HashMap::with_capacity(1024),
+            ended: Recent::new(remembered),
+            trades: Recent::new(remembered),
+            count: 0,
+        })
+    }
+
+    /// There is another venue, or one that is known.
+    pub fn define(&mut self, user: UserId) {
+        if !self.venues.contains(&user) {
+            self.venues.push(user);
+        }
+    }
+
+    /// The user that a venue is.
+    pub fn user_of(&self, venue: u8) -> Option<UserId> {
+        self.venues.get(usize::from(venue).checked_sub(1)?).copied()
+    }
+
+    /// The number of the venue that a user is; 0: it is none.
+    pub fn venue_of(&self, user: UserId) -> u8 {
+        self.venues.iter().position(|venue| *venue == user).map_or(0, |at| at as u8 + 1)
+    }
+
+    /// What is known of the order in a slot.
+    pub fn get(&self, slot: Slot) -> AtVenue {
+        self.orders[slot.index()]
+    }
+
+    /// Keeps what is known of it.
+    pub fn set(&mut self, slot: Slot, at: AtVenue) {
+        self.orders[slot.index()] = at;
+    }
+
+    /// A Replace waits for its venue.
+    pub fn keep_replace(&mut self, slot: Slot, command: &Command) {
+        self.replaces.insert(slot, *command);
+    }
+
+    /// It was answered.
+    pub fn take_replace(&mut self, slot: Slot) -> Option<Command> {
+        self.replaces.remove(&slot)
+    }
+
+    /// The one that waits.
+    pub fn replace_of(&self, slot: Slot) -> Option<&Command> {
+        self.replaces.get(&slot)
+    }
+
+    /// An order is no longer at its venue, with `left` shares that did not trade there as far as is known.
+    pub fn end(&mut self, now: SeqNum, slot: Slot, order: &Order, left: u32) {
+        let at = self.get(slot);
+        let ended = Ended {
+            other: 0,
+            venue: at.venue,
+            user: order.user,
+            user_ref: order.user_ref,
+            reference: order.reference,
+            symbol: order.symbol,
+            side: order.side,
+            left,
+        };
+        // By its last name, and by the one before, which a venue may use for what happened meanwhile.
+        for (number, other) in [(at.asked, at.number), (at.number, at.asked)] {
+            if number != 0 {
+                self.ended.put(now, (slot, number), Ended { other, ..ended });
+            }
+        }
+        self.set(slot, AtVenue::default());
+        self.replaces.remove(&slot);
+        self.count -= 1;
+    }
+
+    /// An order that was at a venue under that number.
+    pub fn ended(&mut self, now: SeqNum, slot: Slot, number: u32) -> Option<&mut Ended> {
+        self.ended.get_mut(now, &(slot, number))
+    }
+
+    /// A trade that a venue told of.
+    pub fn trade(&mut self, now: SeqNum, venue: u8, exec: u64) -> Option<&mut Trade> {
+        self.trades.get_mut(now, &(venue, exec))
+    }
+
+    /// Shares of an order that ended traded after all, whichever name the venue calls it by.
+    pub fn fill_ended(&mut self, now: SeqNum, slot: Slot, number: u32, qty: u32) {
+        let Some(Ended { other, .. }) = self.ended(now, slot, number).copied() else { return };
+        for number in [number, other] {
+            if let Some(ended) = self.ended(now, slot, number) {
+                ended.left = ended.left.saturating_sub(qty);
+            }
+        }
+    }
+
+    /// A venue told of a trade. One without a name cannot be told twice, nor undone.
+    pub fn remember(&mut self, now: SeqNum, venue: u8, exec: u64, trade: Trade) {
+        if exec != 0 {
+            self.trades.put(now, (venue, exec), trade);
+        }
+    }
+
+    /// What is the same in each of several books.
+    pub fn part(&self, orders: u32, has: impl Fn(SymbolId) -> bool) -> Box<Outside> {
+        let mut part = Outside::new(orders);
+        part.venues.extend(&self.venues);
+        for (seq, key, ended) in self.ended.list.iter().filter(|(.., ended)| has(ended.symbol)) {
+            part.ended.put(*seq, *key, *ended);
+        }
+        for (seq, key, trade) in self.trades.list.iter().filter(|(.., trade)| has(trade.symbol)) {
+            part.trades.put(*seq, *key, *trade);
+        }
+        part
+    }
+
+    /// Takes over what another knows of the order in a slot.
+    pub fn take_over(&mut self, slot: Slot, from: &Outside) {
+        self.set(slot, from.get(slot));
+        if let Some(command) = from.replaces.get(&slot) {
+            self.replaces.insert(slot, *command);
+        }
+        self.count += 1;
+    }
+
+    /// Adds what is known of the order in a slot.
+    pub fn add_to(&self, slot: Slot, digest: &mut Digest) {
+        let at = self.get(slot);
+        for word in [
+            u64::from(at.number) << 32 | u64::from(at.asked),
+            u64::from(at.sent) << 32 | u64::from(at.filled),
+            u64::from(at.wanted) << 32 | u64::from(at.request),
+            at.notional,
+            u64::from(at.venue) << 32 | u64::from(at.reason) << 16 | at.asking as u64,
+        ] {
+            digest.add(word);
+        }
+    }
+}
+
+/// The number by which a venue calls what a command brought about: one command says one thing of an order at most.
+#[inline]
+pub(super) fn number_of(command: &Command) -> u32 {
+    let SeqNum(seq) = command.seq;
+    // Never 0, which is nothing.
+    (seq as u32).max(1)
+}
+
+/// Why a cancel is under way, as it is kept.
+pub(super) fn reason_of(code: u8) -> CancelReason {
+    [CancelReason::User, CancelReason::Timeout, CancelReason::Supervisory, CancelReason::SelfMatch]
+        .into_iter()
+        .find(|reason| *reason as u8 == code)
+        .unwrap_or(CancelReason::User)
+}
