@@ -182,6 +182,7 @@ impl Venue {
             comp_id: "C".into(),
             watches: vec![],
             enabled: true,
+            venue: false,
         };
         let memory = StreamMemory::of_one(1 << 20);
         let stream = Stream::new(&memory);
@@ -196,6 +197,7 @@ impl Venue {
                 firms: vec![*b"FIRM"],
                 users: vec![FirmId(0)],
                 user_names: vec![*b"FIX1  "],
+                ..Names::default()
             },
             session_name: *b"FUZZ      ",
             hold_until_durable: false,
@@ -209,6 +211,7 @@ impl Venue {
             sightings: Sightings::nowhere(),
             watchers: None,
             snapshots: None,
+            venues: vec![],
         };
         let rings = GatewayRings {
             commands,

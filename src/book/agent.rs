@@ -129,6 +129,12 @@ impl BookAgent {
         self.progress = Some((progress, book, last));
     }
 
+    /// Tells a user's events to another gateway than the first.
+    pub fn tell_at(&mut self, user: UserId, gateway: usize) {
+        self.reports.outlet.routes[user.index()] = gateway as u8;
+        self.reports.outlet.all_to_one &= gateway == 0;
+    }
+
     /// Tells nobody a user's events: whoever listens to the book tells them.
     pub fn leave_out(&mut self, user: UserId) {
         self.reports.outlet.routes[user.index()] = NOBODY;

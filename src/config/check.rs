@@ -7,9 +7,9 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::frames::Tcp;
-use super::segments;
 use super::types::{Config, Port, Protocol, Symbol, Topology, TransportKind, User};
 use super::{BUILT_IN, ConfigError};
+use super::{segments, venues};
 use crate::order::{FIRMS_MAX, SYMBOLS_MAX, USERS_MAX};
 
 /// The smallest MTU of the feed: IPv6, UDP and MoldUDP64 headers, and the longest message.
@@ -104,7 +104,8 @@ pub(super) fn check_whole(config: &Config, text: &str, name: &str) -> Result<(),
     } else {
         segments::check(config, &checker)?;
     }
-    check_risk(config, &checker)
+    check_risk(config, &checker)?;
+    venues::check(config, &checker)
 }
 
 /// Whether each symbol is in one of the books that there are.
@@ -367,7 +368,7 @@ fn check_users(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError
     let outside = config.ports.iter().find(|port| !port.listen.get_ref().ip().is_loopback());
     let mut seen = HashSet::new();
     let mut comp_ids = HashSet::new();
-    check_comp_id(checker, &config.gateway.fix_comp_id)?;
+    check_comp_id(checker, &config.gateway.fix_comp_id, "fix_comp_id")?;
     let mut firms = HashSet::new();
     for (count, user) in (1..).zip(&config.users) {
         firms.insert(user.firm.get_ref());
@@ -414,12 +415,16 @@ fn check_users(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError
 /// Bytes of the longest CompID.
 const COMP_ID_MAX: usize = 32;
 
-fn check_comp_id(checker: &Checker<'_>, comp_id: &Spanned<String>) -> Result<(), ConfigError> {
+pub(super) fn check_comp_id(
+    checker: &Checker<'_>,
+    comp_id: &Spanned<String>,
+    key: &str,
+) -> Result<(), ConfigError> {
     let text = comp_id.get_ref();
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'=');
     if text.is_empty() || text.len() > COMP_ID_MAX || !plain {
         let what = format!(
-            "fix_comp_id \"{text}\" must be 1 to {COMP_ID_MAX} printable ASCII characters without \
+            "{key} \"{text}\" must be 1 to {COMP_ID_MAX} printable ASCII characters without \
              spaces"
         );
         return checker.fail(comp_id.span(), what);
@@ -504,7 +509,7 @@ fn check_protocol(
     }
     match (&user.fix_comp_id, protocol.is_fix()) {
         (Some(comp_id), true) => {
-            check_comp_id(checker, comp_id)?;
+            check_comp_id(checker, comp_id, "fix_comp_id")?;
             let text = comp_id.get_ref();
             if text == config.gateway.fix_comp_id.get_ref() {
                 let what = format!("fix_comp_id \"{text}\" is the gateway's own");

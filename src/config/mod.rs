@@ -8,6 +8,7 @@ mod frames;
 mod segments;
 mod symbols;
 mod types;
+mod venues;
 
 pub use check::FEED_MTU_MIN;
 pub use error::ConfigError;
@@ -18,6 +19,7 @@ pub use types::{
     Ack, Audit, Config, Gateway, Idle, Limits, Money, Password, Port, Protocol, Risk,
     SelfTradePolicy, Symbol, SymbolsFile, Topology, TransportKind, User,
 };
+pub use venues::{FirmRouting, Policy, Routing, Venue, VenueProtocol};
 
 use std::path::Path;
 

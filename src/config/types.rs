@@ -10,6 +10,7 @@ use toml::Spanned;
 use super::feed::Feed;
 use super::frames::{AfXdp, Dpdk, Faults, Tcp};
 use super::segments::SegmentTable;
+use super::venues::{Routing, Venue};
 use crate::order::Price;
 
 /// The whole file.
@@ -49,6 +50,12 @@ pub struct Config {
     /// Market data, if there is any.
     #[serde(default)]
     pub feed: Option<Feed>,
+    /// Outside exchanges that orders go on to.
+    #[serde(rename = "venue", default)]
+    pub venues: Vec<Venue>,
+    /// Which orders do.
+    #[serde(default)]
+    pub routing: Routing,
     /// Several sequencers, each with symbols and ports of its own; without, there is one.
     #[serde(rename = "segment", default)]
     pub segments: Vec<SegmentTable>,

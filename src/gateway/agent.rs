@@ -26,6 +26,7 @@ use super::snapshots::Snapshots;
 use super::state::{GatewayCounters, State, User};
 use super::symbols::{Directory, Names};
 use super::throttle::Throttle;
+use super::venues::{Line, VenueSetup};
 use super::voice::{Outbound, Page};
 use super::watchers::Watchers;
 
@@ -67,6 +68,8 @@ pub struct UserSetup {
     pub watches: Vec<FirmId>,
     /// Whether the user may log in; false for users only the journal still knows.
     pub enabled: bool,
+    /// It is an outside exchange, which is called from here.
+    pub venue: bool,
 }
 
 /// What a gateway is made of, rings aside.
@@ -103,6 +106,8 @@ pub struct GatewaySetup {
     pub watchers: Option<Watchers>,
     /// The way to who makes snapshots, if there are ports for them here.
     pub snapshots: Option<Snapshots>,
+    /// Venues that are called from here.
+    pub venues: Vec<VenueSetup>,
 }
 
 /// A gateway's ring ends.
@@ -195,6 +200,11 @@ impl<T: Transport> Gateway<T> {
             tap: setup.tap,
             watchers: setup.watchers,
             snapshots: setup.snapshots,
+            lines: setup
+                .venues
+                .into_iter()
+                .map(|venue| Line::new(venue, &setup.counters))
+                .collect(),
             stopping: false,
         };
         Gateway {
@@ -227,6 +237,9 @@ impl<T: Transport> Gateway<T> {
         let state = &mut self.state;
         let mut work = state.attend_logins();
         work += state.disconnect_users() + state.attend_peers();
+        if !state.lines.is_empty() {
+            work += state.attend_venues(&mut self.transport);
+        }
         // Every byte read must find room for the commands it may hold, and what was left of an
         // earlier read for one more on each connection read.
         let room = state.commands.free().min(state.tap.room());
@@ -497,7 +510,7 @@ impl<T: Transport> Gateway<T> {
         }
         let connected = self.state.conns.iter().any(Option::is_some);
         let due_us = if connected { (DUE_EVERY_NS / 1_000) as u32 } else { u32::MAX };
-        Some(due_us.min(self.transport.idle_us()))
+        Some(due_us.min(self.state.lines_quiet_us()).min(self.transport.idle_us()))
     }
 
     /// Whether answers are ready and wait for the disk.

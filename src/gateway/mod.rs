@@ -6,6 +6,7 @@
 //! the configuration asks, then sent from where it lies.
 
 mod agent;
+mod allowance;
 mod auth;
 mod conn;
 mod fix;
@@ -25,6 +26,7 @@ mod state;
 mod symbols;
 mod terms;
 mod throttle;
+mod venues;
 mod voice;
 mod watchers;
 
@@ -43,7 +45,8 @@ pub use sightings::{Sighting, Sightings};
 pub use snapshots::{MakeSnapshot, Snapshot, SnapshotMaker, Snapshots};
 pub use symbols::{Directory, Names};
 pub use terms::Sender;
-pub use voice::{Outbound, Page, Voice};
+pub use venues::{VenueSetup, venue_counters};
+pub use voice::{Outbound, Page, Secret, Voice};
 pub use watchers::Watchers;
 
 /// Counters a gateway owns, behind a prefix of its own.

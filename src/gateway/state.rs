@@ -28,6 +28,7 @@ use super::snapshots::{Sending, Snapshot, Snapshots};
 use super::symbols::{Directory, Names};
 use super::terms::Sender;
 use super::throttle::Throttle;
+use super::venues::Line;
 use super::voice::{Outbound, Page, Voice};
 use super::watchers::Watchers;
 
@@ -121,6 +122,8 @@ pub(super) struct State {
     pub watchers: Option<Watchers>,
     /// The way to who makes snapshots.
     pub snapshots: Option<Snapshots>,
+    /// The lines to venues.
+    pub lines: Vec<Line>,
     /// The gateway ends: what lost sessions mean was asked for already.
     pub stopping: bool,
     /// Connections with something to send that is not their user's stream.
@@ -209,6 +212,9 @@ impl State {
     /// Puts the message that tells an event into a user's stream, which has room.
     #[inline]
     pub fn tell(&mut self, id: UserId, event: &Event, page: &mut Page, hold_until_durable: bool) {
+        if !self.lines.is_empty() {
+            self.heard(event);
+        }
         let user = &mut self.users[id.index()];
         let out = user.out.as_mut().expect("it has room here");
         let packet = out.voice.encode(event, &self.names, page);
@@ -221,7 +227,13 @@ impl State {
         // Of what is copied the audit file has the original.
         if self.tap.is_on() && event.user == id {
             let message = out.voice.message_of(packet);
-            self.tap.put(Direction::Out, Some(id), self.now_ns, message);
+            if user.setup.venue && out.voice.is_fix() {
+                // What is said to a venue may be a Logon.
+                let masked = fix::masked(message);
+                self.tap.put(Direction::Out, Some(id), self.now_ns, &masked);
+            } else {
+                self.tap.put(Direction::Out, Some(id), self.now_ns, message);
+            }
         }
         let said = out.voice.fix().and_then(|voice| voice.said);
         if hold_until_durable {
@@ -266,6 +278,7 @@ impl State {
             firm: of.setup.firm,
             firm_name: names.firms[of.setup.firm.index()],
             symbols: directory,
+            venues: &names.venues,
         };
         let bad = match &mut of.out {
             Some(_) if !of.setup.watches.is_empty() => Err(Unusable::OnlyListens),
@@ -352,16 +365,19 @@ impl State {
         let (Source::Window(mut offset), Some(user)) = (conn.source, conn.user) else {
             return Ok(true);
         };
+        let until = self.may_send_until(user, offset);
+        let conn = self.conns[id.index as usize].as_deref_mut().expect("found by send");
         let stream = self.users[user.index()].stream();
         if !stream.holds(offset) {
             // A client this far behind does not read. It can come back and be replayed.
             self.counters.dropped_slow.add(1);
             return Ok(false);
         }
-        while offset < stream.released() {
+        while offset < until {
             let mut end = offset;
             let pieces = std::array::from_fn(|_| {
                 let piece = stream.bytes_from(end);
+                let piece = &piece[..piece.len().min((until - end) as usize)];
                 end += piece.len() as u64;
                 piece
             });
@@ -374,10 +390,13 @@ impl State {
                 break;
             }
         }
-        conn.mid_message = offset < stream.released();
+        conn.mid_message = offset < until;
         conn.source = Source::Window(offset);
         let over = conn.closing && !conn.mid_message;
         let said_goodbye = conn.fix().and_then(|link| link.close_at).is_some_and(|at| offset >= at);
+        if !self.lines.is_empty() {
+            self.sent_until(user, offset);
+        }
         Ok(!over && !said_goodbye)
     }
 
@@ -518,6 +537,7 @@ impl Handler for State {
     fn writable(&mut self, id: ConnId) {
         if self.conn_mut(id).is_some() {
             self.to_flush.push(id);
+            self.connected(id);
         }
     }
 
@@ -526,6 +546,7 @@ impl Handler for State {
         let (user, pace) = (conn.user, conn.pace);
         self.conns[id.index as usize] = None;
         self.counters.closed.add(1);
+        self.line_closed(id);
         if let Some(user) = user {
             let state = &mut self.users[user.index()];
             (state.conn, state.pace) = (None, pace);

@@ -1,5 +1,7 @@
 //! Symbols and firms by name, and their names by number.
 
+use std::collections::HashMap;
+
 use crate::order::{FirmId, SymbolId, UserId};
 
 /// Numbers of symbols by their eight bytes on the wire: an open-addressed table.
@@ -53,9 +55,30 @@ pub struct Names {
     pub users: Vec<FirmId>,
     /// Login names by user.
     pub user_names: Vec<[u8; 6]>,
+    /// Names of venues, by their numbers from 1.
+    pub venues: Vec<[u8; 4]>,
+    /// What a venue calls a symbol that it calls otherwise; nothing if it no longer does.
+    pub aliases: HashMap<(UserId, SymbolId), Vec<u8>>,
+    /// Names of venues' that were taken in.
+    pub aliases_taken: usize,
 }
 
 impl Names {
+    /// What a venue calls a symbol.
+    pub fn at_venue(&self, venue: UserId, symbol: SymbolId) -> &[u8] {
+        let alias = match self.aliases.is_empty() {
+            true => None,
+            false => self.aliases.get(&(venue, symbol)).filter(|alias| !alias.is_empty()),
+        };
+        alias.map_or_else(|| self.symbols[symbol.index()].trim_ascii_end(), Vec::as_slice)
+    }
+
+    /// The name of a venue; nothing for 0, which is here.
+    pub fn venue(&self, number: u8) -> &[u8] {
+        let name = usize::from(number).checked_sub(1).and_then(|at| self.venues.get(at));
+        name.map_or(b"", |name| name.trim_ascii_end())
+    }
+
     /// The name of a user's firm.
     pub fn firm_of(&self, user: UserId) -> [u8; 4] {
         self.firms[self.users[user.index()].index()]

@@ -1,7 +1,7 @@
 //! What every protocol's orders have in common.
 
 use crate::order::{
-    Command, CommandKind, Display, FirmId, OrderFlags, Reject, TimeInForce, UserId,
+    Command, CommandKind, Destination, Display, FirmId, OrderFlags, Reject, TimeInForce, UserId,
 };
 
 use super::symbols::Directory;
@@ -16,9 +16,28 @@ pub struct Sender<'a> {
     pub firm_name: [u8; 4],
     /// Symbols by name.
     pub symbols: &'a Directory,
+    /// Names of venues, by their numbers from 1.
+    pub venues: &'a [[u8; 4]],
 }
 
+/// What a client calls this venue where it has to name one.
+pub(super) const HERE: &[u8] = b"HERE";
+
 impl Sender<'_> {
+    /// Where a client wants its order: nothing said is nothing, and of a name that nobody has nothing is known.
+    #[inline]
+    pub fn destination(&self, name: &[u8]) -> Result<Destination, Reject> {
+        match name.trim_ascii_end() {
+            b"" => Ok(Destination::Unsaid),
+            HERE => Ok(Destination::Here),
+            name => {
+                let is_named = |venue: &[u8; 4]| venue.trim_ascii_end().eq_ignore_ascii_case(name);
+                let at = self.venues.iter().position(is_named);
+                at.map(|at| Destination::Venue(at as u8 + 1)).ok_or(Reject::RoutingNotAllowed)
+            }
+        }
+    }
+
     /// Writes a command of this user's with everything else zero.
     #[inline]
     pub fn start(&self, kind: CommandKind, command: &mut Command) {

@@ -16,6 +16,15 @@ pub struct Page {
     fix: Vec<u8>,
 }
 
+/// What a venue is told of who calls.
+#[derive(Clone, Default)]
+pub struct Secret {
+    /// Who it is.
+    pub username: String,
+    /// That it is.
+    pub password: String,
+}
+
 /// Turns a user's events into its messages. What one depends on came with earlier events only, so a
 /// replay of the journal says the same again.
 pub enum Voice {
@@ -41,6 +50,18 @@ impl Voice {
                 let (own, peer) = (own.as_bytes().to_vec(), peer.as_bytes().to_vec());
                 Voice::Fix(Box::new(fix::Voice::new(fix::Ends { version, own, peer })))
             }
+        }
+    }
+
+    /// How a venue is told what is wanted of it.
+    pub fn to_venue(protocol: Protocol, own: &str, peer: &str, secret: Secret) -> Voice {
+        match protocol {
+            Protocol::Fix(version) => {
+                let (own, peer) = (own.as_bytes().to_vec(), peer.as_bytes().to_vec());
+                let ends = fix::Ends { version, own, peer };
+                Voice::Fix(Box::new(fix::Voice::to_venue(ends, secret)))
+            }
+            _ => unreachable!("refused when the configuration is checked"),
         }
     }
 
@@ -77,6 +98,11 @@ impl Voice {
         if let Voice::Fix(voice) = self {
             voice.watch(own, watches);
         }
+    }
+
+    /// Whether it is FIX.
+    pub(super) fn is_fix(&self) -> bool {
+        matches!(self, Voice::Fix(_))
     }
 
     /// What a FIX session is told by.

@@ -6,7 +6,7 @@
 //! ([`tcp::TcpTransport`]) is the other, over any driver that moves frames
 //! ([`frames::FrameDriver`]).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
 pub mod af_xdp;
@@ -111,6 +111,12 @@ pub trait Transport {
 
     /// Closes a connection; what was sent before still arrives if it can.
     fn close(&mut self, conn: ConnId);
+
+    /// Asks for a connection to an address, where that can be done. Once it is there it is [`Handler::writable`], and
+    /// [`Handler::closed`] if it does not come to be.
+    fn connect(&mut self, _to: SocketAddr) -> Option<ConnId> {
+        None
+    }
 
     /// What is readable once something came in; nothing if only a look tells.
     fn wakes_by(&self) -> Option<BorrowedFd<'_>>;

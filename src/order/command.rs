@@ -113,6 +113,9 @@ impl Tags {
     /// FIX: fill or kill, which is an IOC order of which everything has to trade.
     pub const FILL_OR_KILL: u16 = 128;
 
+    /// Route.
+    pub const ROUTE: u16 = 256;
+
     /// Whether every bit of `tag` is set.
     #[inline]
     pub const fn has(self, tag: u16) -> bool {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus,
 };
 use seccompiler::{
@@ -136,13 +136,14 @@ pub struct Confined {
     pub files: Result<(), String>,
 }
 
-/// Confines this thread, and those that it starts later, to `folders`.
-pub fn confine(folders: &[&Path]) -> Confined {
+/// Confines this thread, and those that it starts later, to `folders`, and to calling others on `ports`.
+pub fn confine(folders: &[&Path], ports: &[u16]) -> Confined {
     // Files first: the filter leaves no way to ask for them.
-    Confined { files: confine_files(folders), calls: confine_calls() }
+    let files = confine_files(folders, ports);
+    Confined { files, calls: confine_calls(!ports.is_empty()) }
 }
 
-fn confine_files(folders: &[&Path]) -> Result<(), String> {
+fn confine_files(folders: &[&Path], ports: &[u16]) -> Result<(), String> {
     let restrict = || {
         let abi = ABI::V5;
         let files: BitFlags<AccessFs> = AccessFs::from_all(abi) & !AccessFs::Execute;
@@ -153,6 +154,9 @@ fn confine_files(folders: &[&Path]) -> Result<(), String> {
         for folder in folders {
             let Ok(folder) = PathFd::new(folder) else { continue };
             rules = rules.add_rule(PathBeneath::new(folder, files))?;
+        }
+        for port in ports {
+            rules = rules.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
         }
         rules.restrict_self()
     };
@@ -171,19 +175,30 @@ fn confine_files(folders: &[&Path]) -> Result<(), String> {
     }
 }
 
-fn confine_calls() -> Result<(), String> {
-    let program = filter().map_err(|error| error.to_string())?;
+fn confine_calls(calls_others: bool) -> Result<(), String> {
+    let program = filter(calls_others).map_err(|error| error.to_string())?;
     seccompiler::apply_filter(&program).map_err(|error| error.to_string())
 }
 
-fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
+fn filter(calls_others: bool) -> Result<BpfProgram, seccompiler::BackendError> {
     let always = |call: &i64| (*call, vec![]);
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         ALLOWED.iter().chain(ALLOWED_OLD).map(always).collect();
     // A service manager is told by a datagram to a local socket (sd_notify(3)).
     let local =
         SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?;
-    rules.insert(libc::SYS_socket, vec![SeccompRule::new(vec![local])?]);
+    let mut sockets = vec![SeccompRule::new(vec![local])?];
+    if calls_others {
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            let is_of = (SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, family as u64);
+            let stream = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+            let is_tcp = (SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, stream as u64);
+            let condition = |at, (length, how, what)| SeccompCondition::new(at, length, how, what);
+            sockets.push(SeccompRule::new(vec![condition(0, is_of)?, condition(1, is_tcp)?])?);
+        }
+        rules.insert(libc::SYS_connect, vec![]);
+    }
+    rules.insert(libc::SYS_socket, sockets);
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
     let refused = SeccompAction::Errno(libc::EPERM as u32);
     SeccompFilter::new(rules, refused, SeccompAction::Allow, arch)?.try_into()
@@ -206,7 +221,7 @@ mod tests {
         let mut peer = TcpStream::connect(address).unwrap();
         let own = dir.clone();
         let confined = std::thread::spawn(move || {
-            let confined = confine(&[&own]);
+            let confined = confine(&[&own], &[]);
             // What is its own still works, on threads it starts too.
             let worker = std::thread::spawn(move || {
                 File::create(own.join("file")).unwrap().write_all(b"text").unwrap();

@@ -14,7 +14,7 @@ use super::limits::apply_limits;
 use super::memory::ring;
 use super::threads::{agents, feed_strategy, helpers, idle_strategy, login_helpers, start_agents};
 use super::transport::{AnyTransport, Opened, Wire, ring_bells};
-use super::{Failure, Recovered, Segment, SegmentError, Shown, market, recovery};
+use super::{Failure, Recovered, Segment, SegmentError, Shown, market, recovery, venues};
 use crate::book::{BookAgent, Books, Places, Progress};
 use crate::config::{Ack, Config, Topology};
 use crate::gateway::{
@@ -65,13 +65,16 @@ pub(super) fn assemble(
     apply_limits(config, recovered);
 
     let inline = config.gateway.topology == Topology::Inline;
-    let gateways = opened.transports.len();
+    let calling = venues::open(config)?;
+    let gateways = opened.transports.len() + usize::from(calling.is_some());
     let has_gallery = market.gallery.is_some();
     let places = places(config, recovered)?;
     let helpers_wanted = login_helpers(config, gateways);
     let beds = Beds::new(gateways, has_gallery, places.books(), helpers_wanted)?;
     let bells = beds.gateway_bells(inline);
     ring_bells(&mut opened.transports, &bells);
+    let calls = calling.is_some().then_some(opened.transports.len());
+    opened.transports.extend(calling.map(Wire::Kernel).map(AnyTransport::Plain));
     to_journal.set_bell(beds.journal.bell());
     let (mut to_books, mut book_ends, mut feedback_rx) = (vec![], vec![], vec![]);
     let mut backing = Backing::Pages;
@@ -113,6 +116,8 @@ pub(super) fn assemble(
         progress: progress.clone(),
         feed_frames: market::leaves_by_frames(config, opened.device),
         greetings,
+        calls,
+        venues: venues::setups(config, &recovered.dictionary),
     };
     let Recovered { risk, book, .. } = recovered;
     let replica = tape.is_some().then(|| book.replica());
@@ -182,6 +187,9 @@ pub(super) fn assemble(
     {
         let events = to_gateways.iter_mut().map(|of_gateway| of_gateway.remove(0)).collect();
         let mut book = BookAgent::new(book, commands, events, users_max, feedback);
+        for user in &recovered.dictionary.venues {
+            book.tell_at(*user, calls.unwrap_or(0));
+        }
         if let Some(progress) = &progress {
             book.set_place(at, progress.clone(), last);
         }

@@ -1,5 +1,6 @@
 //! The names of a segment's counters.
 
+use crate::config::{Config, Venue};
 use crate::{feed, gateway, net};
 
 /// What belongs to the segment as a whole.
@@ -26,6 +27,23 @@ pub(super) fn prefixes(gateway: usize) -> [String; 2] {
 /// What stands before the gallery's.
 pub(super) fn gallery_prefixes() -> [String; 2] {
     ["gallery", "gallery_net"].map(String::from)
+}
+
+/// What stands before those of the gateway that calls venues.
+pub(super) fn line_prefixes() -> [String; 2] {
+    ["lines", "lines_net"].map(String::from)
+}
+
+/// The counters of venues, and of the gateway that calls them.
+pub(super) fn of_venues(config: &Config) -> Vec<String> {
+    if config.venues.is_empty() {
+        return vec![];
+    }
+    let [gateway, net] = line_prefixes();
+    let own = gateway::COUNTERS.iter().map(|name| format!("{gateway}.{name}"));
+    let own = own.chain(net::COUNTERS.iter().map(|name| format!("{net}.{name}")));
+    let of = |venue: &Venue| gateway::venue_counters(venue.name.get_ref()).collect::<Vec<_>>();
+    own.chain(config.venues.iter().flat_map(of)).collect()
 }
 
 /// Every counter of a segment.

@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 
 use crate::config::{self, Config};
-use crate::gateway::{Credential, Names, UserSetup, Voice, Watchers};
+use crate::gateway::{Credential, Names, Secret, UserSetup, Voice, Watchers};
 use crate::order::{
-    CarriedText, Command, CommandKind, FirmId, Price, SymbolId, TEXT_BYTES, UserId,
+    CarriedText, Command, CommandKind, FirmId, PROTOCOL_AT, Price, SymbolId, TEXT_BYTES, UserId,
+    VENUE,
 };
 use crate::risk::Limits;
 use crate::wire::Protocol;
@@ -30,12 +31,44 @@ pub struct UserEntry {
     pub own_comp_id: String,
     /// Firms that it watches.
     pub watches: Vec<FirmId>,
+    /// It is an outside exchange, to which orders go.
+    pub venue: bool,
 }
 
 impl UserEntry {
     /// How it is told what happens.
-    pub fn voice(&self) -> Voice {
-        Voice::new(self.protocol, &self.own_comp_id, &self.comp_id)
+    pub fn voice(&self, secrets: &Secrets) -> Voice {
+        match self.venue {
+            false => Voice::new(self.protocol, &self.own_comp_id, &self.comp_id),
+            true => Voice::to_venue(
+                self.protocol,
+                &self.own_comp_id,
+                &self.comp_id,
+                secrets.of(&self.name),
+            ),
+        }
+    }
+}
+
+/// What venues are to be told of who calls. No journal knows it.
+#[derive(Clone, Default)]
+pub struct Secrets(HashMap<String, Secret>);
+
+impl Secrets {
+    /// Those of the configuration.
+    pub fn of_config(config: &Config) -> Secrets {
+        let secret = |venue: &config::Venue| {
+            let text = |username: &toml::Spanned<String>| username.get_ref().clone();
+            let username = venue.username.as_ref().map(text).unwrap_or_default();
+            let password = venue.password.as_ref().map(|password| password.get_ref().0.clone());
+            let name = venue.name.get_ref().to_ascii_uppercase();
+            (name, Secret { username, password: password.unwrap_or_default() })
+        };
+        Secrets(config.venues.iter().map(secret).collect())
+    }
+
+    fn of(&self, venue: &str) -> Secret {
+        self.0.get(venue).cloned().unwrap_or_default()
     }
 }
 
@@ -57,6 +90,9 @@ pub struct Dictionary {
     pub firms: Vec<String>,
     /// Symbols.
     pub symbols: Vec<SymbolEntry>,
+    /// Users that are venues, by their numbers, from 1.
+    pub venues: Vec<UserId>,
+    aliases: Vec<(UserId, SymbolId, Vec<u8>)>,
     carried: CarriedText,
     user_of: HashMap<String, usize>,
     firm_of: HashMap<String, usize>,
@@ -64,7 +100,7 @@ pub struct Dictionary {
 }
 
 /// Where the definition of a user says how many firms it watches; their numbers follow, two bytes each.
-const WATCHED_AT: usize = 13;
+const WATCHED_AT: usize = PROTOCOL_AT + 1;
 
 /// The firms that the definition of a user says it watches.
 fn watched(text: &[u8; TEXT_BYTES]) -> Vec<FirmId> {
@@ -88,6 +124,7 @@ impl Dictionary {
                     self.firm_of.insert(firm.clone(), self.firms.len());
                     self.firms.push(firm);
                 }
+                let code = command.text[PROTOCOL_AT];
                 // Ahead of a FIX user go two texts, a CompID each.
                 let mut comp_ids = self.carried.of(command).chunks(TEXT_BYTES).map(text_of);
                 let mut comp_id = || comp_ids.next().filter(|_| command.carried == 2);
@@ -95,11 +132,15 @@ impl Dictionary {
                 let entry = UserEntry {
                     name: text_of(&command.text[..6]),
                     firm: command.firm,
-                    protocol: Protocol::of_code(command.text[12]).unwrap_or(Protocol::Ouch50),
+                    protocol: Protocol::of_code(code & !VENUE).unwrap_or(Protocol::Ouch50),
                     comp_id: comp_id.unwrap_or_default(),
                     own_comp_id: own_comp_id.unwrap_or_default(),
                     watches: watched(&command.text),
+                    venue: code & VENUE != 0,
                 };
+                if entry.venue && !self.venues.contains(&command.user) {
+                    self.venues.push(command.user);
+                }
                 self.user_of.insert(entry.name.clone(), command.user.index());
                 put(&mut self.users, command.user.index(), entry);
             }
@@ -107,6 +148,10 @@ impl Dictionary {
                 let entry = SymbolEntry { name: text_of(&command.text[..8]), tick: command.price };
                 self.symbol_of.insert(entry.name.clone(), command.symbol.index());
                 put(&mut self.symbols, command.symbol.index(), entry);
+            }
+            CommandKind::DefineAlias => {
+                let name = command.text.iter().copied().take_while(|byte| *byte != 0).collect();
+                self.aliases.push((command.user, command.symbol, name));
             }
             _ => {}
         }
@@ -135,18 +180,108 @@ impl Dictionary {
         if known.is_some_and(|at| same(&self.users[at])) {
             return None;
         }
+        Some(self.definition(
+            known,
+            &name,
+            firm_name,
+            protocol.code(),
+            [comp_id, own_comp_id],
+            &watches,
+        ))
+    }
+
+    /// What tells a venue of the configuration, if the dictionary lacks it or has it otherwise.
+    pub fn missing_venue(&self, venue: &config::Venue) -> Option<Vec<Command>> {
+        let name = venue.name.get_ref().to_ascii_uppercase();
+        let known = self.user_of.get(&name).copied();
+        let protocol = venue_protocol(venue);
+        let comp_id = |id: &Option<toml::Spanned<String>>| {
+            id.as_ref().map_or(String::new(), |id| id.get_ref().clone())
+        };
+        let (own, peer) = (comp_id(&venue.sender_comp_id), comp_id(&venue.target_comp_id));
+        let same = |entry: &UserEntry| {
+            entry.venue
+                && (entry.protocol, &entry.comp_id, &entry.own_comp_id) == (protocol, &peer, &own)
+        };
+        if known.is_some_and(|at| same(&self.users[at])) {
+            return None;
+        }
+        // All venues are of a firm without a name.
+        let code = protocol.code() | VENUE;
+        Some(self.definition(known, &name, "", code, [&peer, &own], &[]))
+    }
+
+    /// What venues of the configuration call symbols, where the dictionary has it otherwise.
+    pub fn missing_aliases(&self, config: &Config) -> Vec<Command> {
+        let mut all = vec![];
+        for venue in &config.venues {
+            let name = venue.name.get_ref().to_ascii_uppercase();
+            let Some(user) = self.user_of.get(&name).map(|at| UserId(*at as u16)) else { continue };
+            for symbol in &config.symbols {
+                let own = symbol.name.get_ref();
+                let Some(number) = self.symbol_of.get(own).map(|at| SymbolId(*at as u16)) else {
+                    continue;
+                };
+                let of = |(name, _): &(&toml::Spanned<String>, _)| name.get_ref() == own;
+                let wanted =
+                    venue.names.iter().find(of).map(|(_, alias)| alias.get_ref().as_bytes());
+                let known =
+                    self.aliases.iter().rfind(|(venue, of, _)| (*venue, *of) == (user, number));
+                let known = known.map(|(.., name)| &name[..]).filter(|name| !name.is_empty());
+                if wanted == known {
+                    continue;
+                }
+                let firm = self.users[user.index()].firm;
+                let mut command = Command::new(CommandKind::DefineAlias, user, firm);
+                command.symbol = number;
+                let text = wanted.unwrap_or_default();
+                command.text[..text.len()].copy_from_slice(text);
+                all.push(command);
+            }
+        }
+        all
+    }
+
+    /// The user that a venue of the configuration is.
+    pub fn venue(&self, venue: &config::Venue) -> Option<UserId> {
+        let name = venue.name.get_ref().to_ascii_uppercase();
+        let user = self.user_of.get(&name).map(|at| UserId(*at as u16))?;
+        self.users[user.index()].venue.then_some(user)
+    }
+
+    /// The number of the venue that a user is.
+    pub fn venue_number(&self, user: UserId) -> Option<u8> {
+        self.venues.iter().position(|venue| *venue == user).map(|at| at as u8 + 1)
+    }
+
+    /// The number of a symbol.
+    pub fn symbol(&self, name: &str) -> Option<SymbolId> {
+        self.symbol_of.get(name).map(|at| SymbolId(*at as u16))
+    }
+
+    /// The definition of a user: a command, and the texts that go ahead of it.
+    fn definition(
+        &self,
+        known: Option<usize>,
+        name: &str,
+        firm_name: &str,
+        code: u8,
+        comp_ids: [&str; 2],
+        watches: &[FirmId],
+    ) -> Vec<Command> {
+        let firm = self.firm_of.get(firm_name).copied();
         let user = UserId(known.unwrap_or(self.users.len()) as u16);
         let firm = FirmId(firm.unwrap_or(self.firms.len()) as u16);
         let mut command = Command::new(CommandKind::DefineUser, user, firm);
         command.text[..name.len()].copy_from_slice(name.as_bytes());
         command.text[8..8 + firm_name.len()].copy_from_slice(firm_name.as_bytes());
-        command.text[12] = protocol.code();
+        command.text[PROTOCOL_AT] = code;
         command.text[WATCHED_AT] = watches.len() as u8;
         let places = command.text[WATCHED_AT + 1..].chunks_exact_mut(2);
-        places.zip(&watches).for_each(|(place, firm)| place.copy_from_slice(&firm.0.to_le_bytes()));
+        places.zip(watches).for_each(|(place, firm)| place.copy_from_slice(&firm.0.to_le_bytes()));
         let mut all = vec![];
-        if !comp_id.is_empty() {
-            for (at, text) in (0..).zip([comp_id, own_comp_id]) {
+        if !comp_ids[0].is_empty() {
+            for (at, text) in (0..).zip(comp_ids) {
                 let mut part =
                     Command { carried: at, ..Command::new(CommandKind::Text, user, firm) };
                 part.text[..text.len()].copy_from_slice(text.as_bytes());
@@ -155,7 +290,7 @@ impl Dictionary {
             command.carried = 2;
         }
         all.push(command);
-        Some(all)
+        all
     }
 
     /// What tells a symbol of the configuration, if the dictionary lacks it or has another tick.
@@ -200,6 +335,13 @@ impl Dictionary {
         let users = &self.users[names.users.len()..];
         names.users.extend(users.iter().map(|user| user.firm));
         names.user_names.extend(users.iter().map(|user| pad::<6>(user.name.as_bytes())));
+        let venues = &self.venues[names.venues.len()..];
+        let name = |user: &UserId| pad::<4>(self.users[user.index()].name.as_bytes());
+        names.venues.extend(venues.iter().map(name));
+        for (venue, symbol, name) in &self.aliases[names.aliases_taken..] {
+            names.aliases.insert((*venue, *symbol), name.clone());
+        }
+        names.aliases_taken = self.aliases.len();
     }
 
     /// What the configuration says of each user; of one that it no longer names, nothing.
@@ -225,7 +367,8 @@ impl Dictionary {
             protocol: entry.protocol,
             comp_id: entry.comp_id.clone(),
             watches: entry.watches.clone(),
-            enabled: configured.is_some(),
+            enabled: configured.is_some() && !entry.venue,
+            venue: entry.venue,
         };
         self.users.iter().zip(self.configured(config)).map(setup).collect()
     }
@@ -262,6 +405,15 @@ impl Dictionary {
             Some((SymbolId(at as u16), symbol.reference_price))
         };
         config.symbols.iter().filter_map(price).collect()
+    }
+}
+
+/// What the wire calls a venue's protocol.
+pub(super) fn venue_protocol(venue: &config::Venue) -> Protocol {
+    match venue.protocol.get_ref() {
+        config::VenueProtocol::Fix42 => Protocol::Fix(Version::Fix42),
+        config::VenueProtocol::Fix44 => Protocol::Fix(Version::Fix44),
+        config::VenueProtocol::Ouch5 => Protocol::Ouch50,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::agents::LogDuty;
-use super::counters::{gallery_prefixes, prefixes};
+use super::counters::{gallery_prefixes, line_prefixes, prefixes};
 use super::dictionary::wire_protocol;
 use super::memory::ring;
 use super::transport::AnyTransport;
@@ -15,10 +15,9 @@ use crate::book::{Events, Progress};
 use crate::config::{Ack, Audit, Config};
 use crate::gateway::{
     AuthAnswer, AuthLine, AuthRequest, Gateway, GatewayRings, GatewaySetup, Names, Outbound,
-    Passwords, Peers, Replayer, Sightings, Snapshots, UserSetup, Watchers,
+    Passwords, Peers, Replayer, Sightings, Snapshots, UserSetup, VenueSetup, Watchers,
 };
 use crate::journal::Durable;
-use crate::net::Transport as _;
 use crate::net::frames::Whole;
 use crate::order::{Command, Event, UnixNanos, UserId};
 use crate::ring::{Bell, Consumer, Producer};
@@ -106,6 +105,9 @@ pub(super) struct Common<'a> {
     pub feed_frames: bool,
     /// What new users were told at this start.
     pub greetings: Vec<(UserId, Vec<u8>)>,
+    /// The number of the gateway that calls venues, if there are any, and whom it calls.
+    pub calls: Option<usize>,
+    pub venues: Vec<VenueSetup>,
 }
 
 /// The other ends of a gateway's rings, and its helpers.
@@ -128,7 +130,7 @@ pub(super) struct InGallery {
 }
 
 impl Common<'_> {
-    /// A gateway and what surrounds it. The first has all streams.
+    /// A gateway and what surrounds it. The first has all streams, but for those of venues.
     pub fn gateway(
         &self,
         number: usize,
@@ -179,20 +181,31 @@ impl Common<'_> {
         replay_tx.set_bell(self.beds.replays[number].bell());
         chunk_tx.set_bell(bell);
         records_tx.set_bell(self.beds.logs[number].bell());
-        let prefixes = if in_gallery { gallery_prefixes() } else { prefixes(number) };
+        let calls = self.calls == Some(number);
+        let prefixes = match (in_gallery, calls) {
+            (true, _) => gallery_prefixes(),
+            (false, true) => line_prefixes(),
+            (false, false) => prefixes(number),
+        };
         let (mut tap, audit) = self.tap(&prefixes[0]);
         for (user, packet) in self.greetings.iter().filter(|_| number == 0) {
             let Some(out) = &streams[user.index()] else { continue };
             let message = out.voice.message_of(packet);
             tap.put(Direction::Out, Some(*user), self.now_ns, message);
         }
-        let takes = number == 0 || in_gallery;
-        let mine = |stream: &mut Option<Outbound>| if takes { stream.take() } else { None };
-        let connections_max = transport.connections_max();
+        let takes = |user: &UserSetup| match self.calls {
+            _ if in_gallery => true,
+            None => number == 0,
+            Some(_) => calls == user.venue && (number == 0 || calls),
+        };
+        let mine = |(user, stream): (&UserSetup, &mut Option<Outbound>)| {
+            let stream = if takes(user) { stream.take() } else { None };
+            (user.clone(), stream)
+        };
         let ports = self.config.ports.iter().filter(|port| port.is_for_listeners() == in_gallery);
         let (watchers, snapshots) = gallery.map(|of| (of.watchers, of.snapshots)).unzip();
         let setup = GatewaySetup {
-            users: self.users.iter().cloned().zip(streams.iter_mut().map(mine)).collect(),
+            users: self.users.iter().zip(streams).map(mine).collect(),
             names: self.names.clone(),
             session_name: self.session_name,
             ports: ports.map(|port| wire_protocol(*port.protocol.get_ref())).collect(),
@@ -206,9 +219,10 @@ impl Common<'_> {
             stream_pool: self.stream_pool.clone(),
             order_names_max: *self.config.gateway.order_names_max.get_ref(),
             passwords: self.passwords.clone(),
-            sightings: Sightings::new(self.shown.board.clone(), number, number * connections_max),
+            sightings: Sightings::new(self.shown.board.clone(), number, self.first_place(number)),
             watchers,
             snapshots,
+            venues: if calls { self.venues.clone() } else { vec![] },
         };
         let (frames_tx, frames) = match self.feed_frames && number == 0 {
             true => {
@@ -242,6 +256,21 @@ impl Common<'_> {
 }
 
 impl Common<'_> {
+    /// The place on the board of a gateway's first connection: those of venues come last.
+    fn first_place(&self, number: usize) -> usize {
+        let each = *self.config.gateway.max_connections.get_ref() as usize;
+        let before = match self.calls {
+            Some(calls) if number == calls => self.beds.gateways.len() - 1 + self.galleries(),
+            Some(calls) if number > calls => number - 1,
+            _ => number,
+        };
+        before * each
+    }
+
+    fn galleries(&self) -> usize {
+        usize::from(self.beds.gallery.is_some())
+    }
+
     /// Where a gateway leaves its messages, and where the audit file's writer finds them.
     fn tap(&self, prefix: &str) -> (Tap, Option<Consumer<Slot>>) {
         let dropped = self.shown.counters.get(&format!("{prefix}.audit_dropped"));

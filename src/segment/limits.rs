@@ -11,6 +11,7 @@ pub(super) fn apply_limits(config: &Config, recovered: &mut Recovered) {
     for (firm, limits) in recovered.dictionary.limits(config) {
         recovered.risk.set_limits(firm, limits);
     }
+    super::venues::apply_routing(config, recovered);
     for (symbol, price) in recovered.dictionary.reference_prices(config) {
         recovered.risk.set_reference_price(symbol, price);
     }

@@ -18,6 +18,7 @@ mod recovery;
 mod stop;
 mod threads;
 mod transport;
+mod venues;
 
 #[cfg(test)]
 mod tests;
@@ -240,14 +241,16 @@ impl Prepared<'_> {
         let has_gallery = market.gallery.is_some();
         let has_feed = config.feed.is_some();
         let mut names = counters::names(opened.transports.len(), has_gallery, has_feed);
+        names.extend(counters::of_venues(config));
         names.extend(opened.statistics.names.iter().cloned());
         let counters = Counters::create(&path, &names)
             .map_err(system("create the counters file".to_owned()))?;
         let path = config.gateway.data_dir.join("connections");
         let places = opened.transports.iter().map(|transport| transport.connections_max());
         let listeners = market.gallery.iter().map(|transport| transport.connections_max());
-        let rounds = opened.transports.len() + usize::from(has_gallery);
-        let board = Board::create(&path, places.chain(listeners).sum(), rounds)
+        let lines = 2 * config.venues.len();
+        let rounds = opened.transports.len() + usize::from(has_gallery) + usize::from(lines > 0);
+        let board = Board::create(&path, places.chain(listeners).sum::<usize>() + lines, rounds)
             .map_err(system("create the connections file".to_owned()))?;
         if let Some(follow) = opened.statistics.follow.take() {
             follow(opened.statistics.names.iter().map(|name| counters.get(name)).collect());
@@ -345,8 +348,10 @@ fn confine(configs: &[Config]) {
     let folders =
         configs.iter().flat_map(|config| [config.gateway.data_dir.clone(), config.audit_dir()]);
     let folders: Vec<PathBuf> = folders.collect();
-    let confined =
-        crate::runtime::confine::confine(&folders.iter().map(PathBuf::as_path).collect::<Vec<_>>());
+    let folders: Vec<&std::path::Path> = folders.iter().map(PathBuf::as_path).collect();
+    let calls = configs.iter().flat_map(|config| &config.venues);
+    let ports: Vec<u16> = calls.map(|venue| venue.connect.get_ref().port()).collect();
+    let confined = crate::runtime::confine::confine(&folders, &ports);
     if let Err(why) = confined.calls {
         tracing::warn!("system calls are not filtered: {why}");
     }

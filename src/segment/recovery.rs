@@ -18,7 +18,7 @@ use crate::runtime::{BlockPool, Clock};
 use crate::session::stream::{Stream, StreamMemory};
 
 use super::SegmentError;
-use super::dictionary::{Dictionary, SymbolEntry, UserEntry};
+use super::dictionary::{Dictionary, Secrets, SymbolEntry, UserEntry};
 use super::market::{self, book_capacity};
 
 /// A hash of a segment's whole state: equal hashes behave equally from here on.
@@ -76,6 +76,8 @@ struct Replay<'a> {
     voices: Vec<Voice>,
     /// Who is told of what others do.
     watchers: Watchers,
+    /// What venues are told of who calls.
+    secrets: Secrets,
     /// Told every message: whose, of which command, and its packet.
     message: &'a mut dyn FnMut(UserId, SeqNum, &[u8]),
 }
@@ -117,7 +119,7 @@ impl Replay<'_> {
             self.watchers.set(command.user, watches);
         }
         let new = &dictionary.users[self.voices.len()..];
-        self.voices.extend(new.iter().map(|user| user.voice()));
+        self.voices.extend(new.iter().map(|user| user.voice(&self.secrets)));
         if command.kind == CommandKind::DefineUser {
             let watches = !dictionary.users[command.user.index()].watches.is_empty();
             self.voices[command.user.index()].watch(command.user, watches);
@@ -151,7 +153,7 @@ impl Machine {
         while self.risk.firms() < self.dictionary.firms.len() {
             self.risk.set_limits(FirmId(self.risk.firms() as u16), Limits::NONE);
         }
-        if matches!(command.kind, CommandKind::DefineUser | CommandKind::DefineSymbol) {
+        if is_definition(command) {
             reports.outlet.learn(&self.dictionary, command);
         }
         self.risk.replay(command);
@@ -160,6 +162,12 @@ impl Machine {
             self.risk.feed_back(&feedback);
         }
     }
+}
+
+/// Whether a command makes a name known.
+fn is_definition(command: &Command) -> bool {
+    use CommandKind::{DefineAlias, DefineSymbol, DefineUser};
+    matches!(command.kind, DefineUser | DefineSymbol | DefineAlias)
 }
 
 /// Has the book carry out a command, and the feed tell of it.
@@ -179,7 +187,10 @@ fn numbers_key() -> std::io::Result<Command> {
     Ok(command)
 }
 
-fn reports(message: &mut dyn FnMut(UserId, SeqNum, &[u8])) -> RingReports<Replay<'_>> {
+fn reports<'a>(
+    config: &Config,
+    message: &'a mut dyn FnMut(UserId, SeqNum, &[u8]),
+) -> RingReports<Replay<'a>> {
     RingReports::new(Replay {
         feedback: Vec::with_capacity(64),
         event: Event::EMPTY,
@@ -187,6 +198,7 @@ fn reports(message: &mut dyn FnMut(UserId, SeqNum, &[u8])) -> RingReports<Replay
         names: Names::default(),
         voices: Vec::new(),
         watchers: Watchers::default(),
+        secrets: Secrets::of_config(config),
         message,
     })
 }
@@ -195,7 +207,7 @@ fn reports(message: &mut dyn FnMut(UserId, SeqNum, &[u8])) -> RingReports<Replay
 /// and its index, a quarter of it.
 fn stream_memory(config: &Config) -> StreamMemory {
     let window_bytes = *config.gateway.stream_window_bytes.get_ref();
-    let users = config.users.len().max(1);
+    let users = (config.users.len() + config.venues.len()).max(1);
     let most = window_bytes.saturating_add(window_bytes / 4).saturating_mul(users);
     let bytes = most.min(*config.gateway.stream_pool_bytes.get_ref());
     StreamMemory { window_bytes, pool: Arc::new(BlockPool::new(bytes, users)) }
@@ -253,7 +265,7 @@ fn replay(
     let mut streams: Vec<Stream> = Vec::new();
     let memory = stream_memory(config);
     let mut message = into_streams(&mut streams, &memory);
-    let mut reports = reports(&mut message);
+    let mut reports = reports(config, &mut message);
     let mut reader = Reader::open(dir)?.ahead()?;
     let orders = *config.gateway.max_orders.get_ref();
     while let Some(command) = reader.next()? {
@@ -296,7 +308,9 @@ pub(super) fn kept(config: &Config, (session, begun_ns): ([u8; 10], u64)) -> Opt
 
 /// That there is a place for an order.
 fn check_slot(command: &Command, orders: u32) -> Result<(), SegmentError> {
-    if command.slot == Slot::NONE || command.slot.0 < orders {
+    // What a venue says names any slot.
+    let said = command.kind == CommandKind::VenueSaid;
+    if said || command.slot == Slot::NONE || command.slot.0 < orders {
         return Ok(());
     }
     Err(SegmentError::Dictionary(format!(
@@ -319,7 +333,7 @@ pub fn regenerate(dir: PathBuf, config: Config, durable: Durable) -> RegenerateS
             }
         };
         let mut machine = Machine::new(&config, None);
-        let mut reports = reports(&mut message);
+        let mut reports = reports(&config, &mut message);
         let Ok(reader) = Reader::open(&dir) else { return false };
         let mut reader = reader.until(durable.seq());
         while let Ok(Some(command)) = reader.next() {
@@ -381,7 +395,7 @@ impl Recovered {
         message: &mut dyn FnMut(UserId, SeqNum, &[u8]),
         journal: &mut impl FnMut(&Command) -> Result<(), SegmentError>,
     ) -> Result<(), SegmentError> {
-        let mut reports = reports(message);
+        let mut reports = reports(config, message);
         reports.outlet.voices = std::mem::take(&mut self.voices);
         reports.outlet.names = self.dictionary.names();
         reports.outlet.watchers = self.dictionary.watchers();
@@ -402,6 +416,14 @@ impl Recovered {
                 self.define(vec![command], now_ns, &mut reports, journal)?;
             }
         }
+        for venue in &config.venues {
+            if let Some(commands) = self.dictionary.missing_venue(venue) {
+                self.define(commands, now_ns, &mut reports, journal)?;
+            }
+        }
+        for command in self.dictionary.missing_aliases(config) {
+            self.define(vec![command], now_ns, &mut reports, journal)?;
+        }
         self.voices = std::mem::take(&mut reports.outlet.voices);
         Ok(())
     }
@@ -417,7 +439,7 @@ impl Recovered {
         self.check_definition(&commands)?;
         for command in &commands {
             self.dictionary.learn(command);
-            if matches!(command.kind, CommandKind::DefineUser | CommandKind::DefineSymbol) {
+            if is_definition(command) {
                 reports.outlet.learn(&self.dictionary, command);
             }
         }

@@ -124,6 +124,7 @@ fn run(commands: &[Command], books: usize, seed: u64) -> Outcome {
         firms: vec![*b"FRM0", *b"FRM1", *b"FRM2", *b"FRM3"],
         users: (0..USERS as u16).map(FirmId).collect(),
         user_names: vec![*b"USER0 ", *b"USER1 ", *b"USER2 ", *b"USER3 "],
+        ..Names::default()
     };
     let mut voices = PROTOCOLS.map(|protocol| Voice::new(protocol, "M", "C"));
     let mut page = Page::default();

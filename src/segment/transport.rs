@@ -333,6 +333,10 @@ macro_rules! forward {
             $each!(self, inner => inner.close(conn));
         }
 
+        fn connect(&mut self, to: SocketAddr) -> Option<ConnId> {
+            $each!(self, inner => inner.connect(to))
+        }
+
         fn wakes_by(&self) -> Option<BorrowedFd<'_>> {
             $each!(self, inner => inner.wakes_by())
         }

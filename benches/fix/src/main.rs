@@ -108,6 +108,7 @@ impl Reports {
             firms: vec![*b"FIRM"],
             users: vec![FirmId(0)],
             user_names: vec![*b"CLIENT"],
+            ..Names::default()
         };
         let mut page = Page::default();
         let mut command = Command::new(CommandKind::Enter, UserId(0), FirmId(0));

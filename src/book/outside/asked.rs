@@ -1,6 +1,6 @@
 //! What is asked of a venue: by an order's owner, by risk for it, or to find out how it stands.
 
-use super::known::{Asking, AtVenue, number_of};
+use super::known::{Asking, AtVenue, number_of, told_now};
 use crate::book::reports::Outside as News;
 use crate::book::{Book, Reports};
 use crate::order::{CancelReason, Command, OrderFlags, Reject, Slot, UserRefNum};
@@ -226,7 +226,7 @@ impl Book {
         let Some(outside) = &mut self.outside else { return };
         let Some(replace) = outside.take_replace(slot) else { return };
         let (seq, time_ns) = (command.seq, command.time_ns);
-        let replace = &Command { seq, time_ns, number_in: 0, carried: 0, ..replace };
+        let replace = &told_now(&replace, seq, time_ns);
         let reason = Reject::ReplaceNotAllowed;
         reports.outside(command, News::ReplaceRefused { slot, order, replace, reason });
     }

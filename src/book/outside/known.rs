@@ -7,7 +7,8 @@ use crate::book::order::Order;
 use zerocopy::FromZeros;
 
 use crate::order::{
-    CancelReason, Command, Price, SeqNum, Side, Slot, SymbolId, UserId, UserRefNum, VENUES_MAX,
+    CancelReason, Command, Price, SeqNum, Side, Slot, SymbolId, TEXT_BYTES, UnixNanos, UserId,
+    UserRefNum, VENUES_MAX,
 };
 use crate::runtime::Sparse;
 
@@ -280,6 +281,13 @@ impl Outside {
             digest.add(word);
         }
     }
+}
+
+/// A client's command as it is told of once its venue answered: with the place of what brought the answer. Words that
+/// went ahead of it are gone, and whoever has use for them remembers them.
+pub(super) fn told_now(command: &Command, seq: SeqNum, time_ns: UnixNanos) -> Command {
+    let text = if command.carried == 0 { command.text } else { [0; TEXT_BYTES] };
+    Command { seq, time_ns, text, number_in: 0, carried: 0, ..*command }
 }
 
 /// The number by which a venue calls what a command brought about: one command says one thing of an order at most.

@@ -1,6 +1,6 @@
 //! What a venue says of an order that it has.
 
-use super::known::{Asking, AtVenue, Trade, reason_of};
+use super::known::{Asking, AtVenue, Trade, reason_of, told_now};
 use crate::book::reports::Outside as News;
 use crate::book::{Book, Reports};
 use crate::order::{
@@ -231,13 +231,7 @@ impl Book {
                 (order.display, order.max_floor) = (replace.display, replace.max_floor);
                 order.group = replace.group;
                 // It has its place now, and was carried out by this command.
-                let told = Command {
-                    seq: command.seq,
-                    time_ns: command.time_ns,
-                    number_in: 0,
-                    carried: 0,
-                    ..replace
-                };
+                let told = told_now(&replace, command.seq, command.time_ns);
                 reports.replaced(&told, open, order.reference, open > 0);
                 if open == 0 {
                     self.leave(command, slot, 0);

@@ -6,6 +6,9 @@ use crate::order::{
     Command, CommandKind, Event, EventKind, Feedback, FeedbackKind, Price, Reject, Slot, UserRefNum,
 };
 
+/// The liquidity flag of a fill at a venue.
+const ROUTED: u8 = b'X';
+
 impl<O: Outlet> RingReports<O> {
     /// Tells whom it concerns.
     pub(in crate::book) fn tell_outside(&mut self, command: &Command, what: Outside<'_>) {
@@ -29,7 +32,7 @@ impl<O: Outlet> RingReports<O> {
                 self.part(command, order, EventKind::Executed, qty, |event| {
                     event.price = price;
                     event.reference = match_number;
-                    event.liquidity = b'R';
+                    event.liquidity = ROUTED;
                     event.venue = venue;
                 });
                 self.tell_risk(slot, order, FeedbackKind::Filled, qty, price, order.open() == 0);
@@ -54,7 +57,7 @@ impl<O: Outlet> RingReports<O> {
             Outside::FilledLate { user, user_ref, holding, qty, price, match_number, venue } => {
                 self.of_ended(command, EventKind::Executed, user_ref, |event| {
                     (event.user, event.qty, event.price) = (user, qty, price);
-                    (event.reference, event.liquidity) = (match_number, b'R');
+                    (event.reference, event.liquidity) = (match_number, ROUTED);
                     event.venue = venue;
                 });
                 let (slot, kind) = (holding.as_slot(), FeedbackKind::FilledLate);
@@ -129,7 +132,8 @@ impl<O: Outlet> RingReports<O> {
     /// A Replace was refused and its order stands: it goes by the number it has.
     fn refused(&mut self, slot: Slot, order: &Order, replace: &Command, reason: Reject) {
         let answer = Command { verdict: reason, ..*replace };
-        self.whole(&answer, EventKind::Rejected, replace.qty, 0, false);
+        // The order stands.
+        self.whole(&answer, EventKind::Rejected, replace.qty, 0, true);
         let (qty, user, price) = (order.user_ref.0, order.user, Price(0));
         let renumbered =
             Feedback { slot, qty, price, user, kind: FeedbackKind::Renumbered, done: false };

@@ -66,6 +66,7 @@ impl Bare {
                 firms: vec![*b"FRM1"],
                 users: vec![FIRM],
                 user_names: vec![*b"TRADE1"],
+                ..Names::default()
             },
             risk: Risk::new(capacity),
             book: Book::new(book::Capacity { orders: ORDERS, symbols: count }),
@@ -105,7 +106,8 @@ impl Bare {
     #[inline]
     fn decode(directory: &Directory, bytes: &[u8], command: &mut Command) -> usize {
         let Ok(Some((packet, length))) = Packet::parse(bytes, 512) else { return bytes.len() };
-        let sender = Sender { user: USER, firm: FIRM, firm_name: *b"FRM1", symbols: directory };
+        let firm_name = *b"FRM1";
+        let sender = Sender { user: USER, firm: FIRM, firm_name, symbols: directory, venues: &[] };
         if let Ok(message) = Inbound::parse(packet.payload) {
             translate_ouch5(message, &sender, command);
         }

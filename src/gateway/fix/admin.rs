@@ -89,6 +89,9 @@ impl Voice {
                 if reset {
                     writer.character(b"141=", b'Y');
                 }
+                if let Some(calls) = &self.calls {
+                    calls.put_secret(&mut writer);
+                }
             }
             Say::LogOut(text) => {
                 self.said = Some(Said::LogOut);

@@ -133,6 +133,11 @@ impl<'a> Request<'a> {
             (b"A", _) | (b"", b"A" | b"") => Capacity::Agency,
             _ => Capacity::Other,
         };
+        // Who has no venues knows of no places.
+        if !self.from.venues.is_empty() {
+            let destination = self.from.destination(self.text(tag::EX_DESTINATION))?;
+            command.destination = destination.code();
+        }
         if self.message.get(tag::NO_ALLOCS).is_some_and(|count| count != b"0") {
             return Err(Reject::AllocationsNotSupported);
         }
@@ -241,7 +246,12 @@ impl<'a> Request<'a> {
         words.push(name).push(b"");
         match self.original(original, voice) {
             _ if voice.is_taken(name, self.now_ns) => command.verdict = Reject::DuplicateClOrdId,
-            Ok(number) => command.user_ref = UserRefNum(number),
+            Ok(number) => {
+                // Risk knows it by the number that a replace under way gives it.
+                let successor = voice.orders.get(number).map_or(0, |order| order.successor);
+                let number = if successor == 0 { number } else { successor };
+                command.user_ref = UserRefNum(number);
+            }
             Err(reject) => command.verdict = reject,
         }
         if command.verdict != Reject::None {

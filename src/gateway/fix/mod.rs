@@ -5,12 +5,16 @@
 //! that comes in gives a command that says which MsgSeqNum is expected next. So a restart goes on
 //! with both numbers where they were, and a resend gives back what was sent.
 
+mod abroad;
 mod admin;
+mod caller;
+mod calls;
 mod copy;
 mod inbound;
 mod order;
 mod outbound;
 mod reasons;
+mod report;
 mod resend;
 mod route;
 mod say;
@@ -18,7 +22,7 @@ mod session;
 mod text;
 
 pub(super) use outbound::Voice;
-pub(super) use session::{Link, Progress};
+pub(super) use session::{Link, Progress, masked};
 pub(super) use text::Words;
 
 use crate::wire::fix::Version;

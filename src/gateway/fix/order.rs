@@ -17,6 +17,9 @@ pub mod status {
     pub const FILLED: u8 = b'2';
     pub const CANCELED: u8 = b'4';
     pub const REPLACED: u8 = b'5';
+    pub const PENDING_CANCEL: u8 = b'6';
+    pub const PENDING_REPLACE: u8 = b'E';
+    pub const SUSPENDED: u8 = b'9';
     pub const REJECTED: u8 = b'8';
     pub const EXPIRED: u8 = b'C';
 }
@@ -92,6 +95,8 @@ pub struct Order {
     pub route: RouteId,
     /// What was paid for `cum`, in 1/10000.
     pub notional: u64,
+    /// The number of a Replace of it that was passed on to a venue.
+    pub successor: u32,
     /// OrderID: the book's first reference for it.
     pub order_id: u64,
     /// Day it came in, since 1970 in UTC.
@@ -124,6 +129,7 @@ impl Entry for Order {
             max_floor: 0,
             route: RouteId::default(),
             notional: 0,
+            successor: 0,
             order_id: 0,
             day: 0,
             terms: Short::new(b""),
@@ -188,6 +194,20 @@ impl Order {
         self.leaves = self.leaves.saturating_sub(qty);
         self.notional += price.notional(qty);
         self.status = if self.leaves == 0 { status::FILLED } else { status::PARTIALLY_FILLED };
+    }
+
+    /// A trade of `qty` shares was undone; what is open is not more for it.
+    pub fn undo(&mut self, qty: u32, price: Price) {
+        self.cum = self.cum.saturating_sub(qty);
+        self.notional = self.notional.saturating_sub(price.notional(qty));
+        if self.is_live() {
+            self.qty = self.cum + self.leaves;
+            self.terms = Short::new(b"");
+            self.status = if self.cum == 0 { status::NEW } else { status::PARTIALLY_FILLED };
+        } else if self.status == status::FILLED {
+            // Nothing of it is open, and not all of it traded.
+            self.status = status::CANCELED;
+        }
     }
 
     /// `qty` shares were taken away. True if that was the end of the order.

@@ -12,7 +12,9 @@ use crate::wire::fix::write::{Head, Writer};
 
 use super::super::ledger::Ledger;
 use super::super::symbols::Names;
+use super::abroad::Abroad;
 use super::admin::Heads;
+use super::calls::Calls;
 use super::copy::Copies;
 use super::order::{Kind, Order, Short, TERMS_MAX, day_of, status};
 use super::reasons::{cancel_text, cxl_rej_reason, ord_rej_reason, reject_text};
@@ -24,6 +26,7 @@ use super::{CL_ORD_ID_MAX, Ends};
 pub(super) mod exec {
     pub const RESTATED: u8 = b'D';
     pub const TRADE: u8 = b'F';
+    pub const TRADE_CANCEL: u8 = b'H';
     pub const STATUS: u8 = b'I';
 }
 
@@ -37,11 +40,11 @@ pub enum Said {
 }
 
 /// What an ExecutionReport answers.
-struct Request<'a> {
+pub(super) struct Request<'a> {
     /// A ClOrdID of the request's own, which puts the order's into OrigClOrdID.
-    name: Option<&'a [u8]>,
+    pub name: Option<&'a [u8]>,
     /// The way back.
-    route: Way<'a>,
+    pub route: Way<'a>,
 }
 
 /// Everything a user's FIX session is told comes from here, in the order of the events, live and
@@ -68,6 +71,10 @@ pub struct Voice {
     exec_head: Short<8>,
     /// What it watches, if it does.
     pub(super) copies: Option<Box<Copies>>,
+    /// What it says to a venue, if it is one's.
+    pub(super) calls: Option<Box<Calls>>,
+    /// ExecIDs of trades at venues, by match number, in case one is undone.
+    pub(super) abroad: Abroad,
 }
 
 impl Voice {
@@ -86,6 +93,8 @@ impl Voice {
             said: None,
             exec_head: Short::new(b""),
             copies: None,
+            calls: None,
+            abroad: Abroad::default(),
         }
     }
 
@@ -149,6 +158,15 @@ impl Voice {
             EventKind::Rejected => self.rejected(event, names, out),
             EventKind::Session => self.session(event, names, out),
             EventKind::MassCancelAnswer => self.mass_report(event, out),
+            EventKind::VenueOrder
+            | EventKind::VenueCancel
+            | EventKind::VenueReplace
+            | EventKind::VenueStatus => self.call(event, names, out),
+            EventKind::CancelPending => self.cancel_pending(event, names, out),
+            EventKind::ReplacePending => self.replace_pending(event, names, out),
+            EventKind::CancelRefused => self.cancel_refused(event, out),
+            EventKind::Busted => self.busted(event, names, out),
+            EventKind::Suspended => self.suspended(event, names, out),
             EventKind::Silent
                 if event.command.kind == CommandKind::Cancel && event.command.number_in != 0 =>
             {
@@ -176,7 +194,7 @@ impl Voice {
     /// Remembers what a command asks for, unless that was noted when it came in. A journal's events
     /// come in the order of the numbers.
     #[inline]
-    fn remember(&mut self, command: &Command, number: u32) {
+    pub(super) fn remember(&mut self, command: &Command, number: u32) {
         if number <= self.orders.last() {
             return;
         }
@@ -217,6 +235,9 @@ impl Voice {
 
     fn executed(&mut self, event: &Event, names: &Names, out: &mut Vec<u8>) {
         let number = event.user_ref.0;
+        if event.venue != 0 {
+            return self.executed_abroad(event, names, out);
+        }
         let Some(order) = self.orders.get_mut(number) else { return };
         order.fill(event.qty, event.price);
         let exec_type = match self.ends.version {
@@ -250,6 +271,12 @@ impl Voice {
             let request = Request { name: Some(name.get()), route };
             return self.report_as(event, number, request, end, names, out, |_, _| {});
         }
+        if event.venue != 0 && event.reference != 0 && ended {
+            let asked = event.reference as u32;
+            let name = self.orders.get(asked).map(|asked| asked.name).unwrap_or(Short::new(b""));
+            let request = Request { name: Some(name.get()), route: self.way_of(asked) };
+            return self.report_as(event, number, request, end, names, out, |_, _| {});
+        }
         let text = cancel_text(event);
         if ended {
             self.report(event, number, end, names, out, |writer, _| {
@@ -266,11 +293,11 @@ impl Voice {
     }
 
     /// The way that an order's or a request's answers go.
-    fn way_of(&self, number: u32) -> Way<'static> {
+    pub(super) fn way_of(&self, number: u32) -> Way<'static> {
         Way::Kept(self.orders.get(number).map(|order| order.route).unwrap_or_default())
     }
 
-    fn report(
+    pub(super) fn report(
         &mut self,
         event: &Event,
         number: u32,
@@ -285,7 +312,7 @@ impl Voice {
 
     /// An ExecutionReport of an order as it stands, on behalf of a request.
     #[allow(clippy::too_many_arguments, reason = "all of one message")]
-    fn report_as(
+    pub(super) fn report_as(
         &mut self,
         event: &Event,
         number: u32,
@@ -389,6 +416,9 @@ impl Voice {
                 order.end(status::REJECTED);
             }
         }
+        if let Some(order) = self.orders.get_mut(of).filter(|_| replace) {
+            order.successor = 0;
+        }
         let (msg_seq_num, _) = self.next();
         let time = *self.times.text(event.time_ns());
         let (parts, route) = divide(self.carried.of(command));
@@ -405,7 +435,9 @@ impl Voice {
             Some(order) => writer.number(b"37=", order.order_id),
             None => writer.bytes(b"37=", b"NONE"),
         };
-        writer.bytes(b"11=", parts.cl_ord_id());
+        // What a venue refused later comes without its words.
+        let name = self.orders.get(own).map(|own| own.name.get()).filter(|name| !name.is_empty());
+        writer.bytes(b"11=", name.unwrap_or(parts.cl_ord_id()));
         let written = parts.get(2);
         match order {
             Some(order) if written.is_empty() => writer.bytes(b"41=", order.name.get()),

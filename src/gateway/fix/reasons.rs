@@ -6,6 +6,9 @@ use crate::wire::fix::Version;
 /// Text of a cancel that nobody asked for.
 pub(super) fn cancel_text(event: &Event) -> &'static [u8] {
     match event.reason {
+        CancelReason::Supervisory if event.venue != 0 => {
+            b"the venue did not take it, or let go of it"
+        }
         CancelReason::Immediate => b"nothing more to trade with at once",
         CancelReason::Timeout => b"expired",
         CancelReason::Supervisory => b"the session was lost",
@@ -22,6 +25,7 @@ pub(super) fn ord_rej_reason(version: Version, why: Reject) -> u64 {
     let fix44 = version == Version::Fix44;
     match why {
         Reject::InvalidSymbol => 1,
+        Reject::DestinationClosed => 2,
         Reject::AggregateExposure
         | Reject::TooManyOpenOrders
         | Reject::SingleOrderNotional
@@ -91,7 +95,6 @@ pub(super) fn business_text(reason: u32) -> &'static [u8] {
 pub(super) fn reject_text(why: Reject) -> &'static [u8] {
     match why {
         Reject::None => b"",
-        Reject::DestinationClosed => b"closed",
         Reject::InvalidDisplay => b"invalid display",
         Reject::InvalidMaxFloor => b"MaxFloor (111) does not go with this order",
         Reject::InvalidPegType => b"invalid peg type",
@@ -107,7 +110,8 @@ pub(super) fn reject_text(why: Reject) -> &'static [u8] {
         Reject::InvalidQuantity => b"OrderQty (38) has to be a whole number from 1 to 999999",
         Reject::InvalidCrossOrder => b"crosses are not supported",
         Reject::ReplaceNotAllowed => b"the order cannot be replaced",
-        Reject::RoutingNotAllowed => b"orders are not routed",
+        Reject::RoutingNotAllowed => b"the firm's orders do not go there",
+        Reject::DestinationClosed => b"no venue that would take the order is there",
         Reject::InvalidSymbol => b"Symbol (55) is not traded here",
         Reject::RetailNotAllowed => b"retail orders are not supported",
         Reject::InvalidPrice => b"Price (44) has to be a multiple of the tick, above 0",

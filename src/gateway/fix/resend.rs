@@ -59,7 +59,8 @@ impl Resend {
         };
         let message = scanner.message(bytes);
         let kind = message.msg_type();
-        if is_session_type(kind) && kind != msg_type::REJECT {
+        // What is asked of a venue is not asked again unseen: how orders stand is found out.
+        if (is_session_type(kind) || voice.calls.is_some()) && kind != msg_type::REJECT {
             self.gap.get_or_insert(number);
             return;
         }

@@ -68,6 +68,23 @@ impl Link {
         }
     }
 
+    /// On a connection that this side opened, on which its Logon leaves now.
+    pub fn call(
+        version: Version,
+        ends: Arc<Ends>,
+        call: session::Call,
+        next_in: u64,
+        now_ns: UnixNanos,
+    ) -> Link {
+        let session = session::Session::initiate(call, next_in, now_ns);
+        Link { session, ends: Some(ends), ..Link::new(version, now_ns) }
+    }
+
+    /// Whether the session runs and nothing is missing of what the peer said.
+    pub fn is_whole(&mut self) -> bool {
+        self.session.phase() == Phase::Active && self.session.is_whole()
+    }
+
     pub fn is_logging_on(&self) -> bool {
         self.session.phase() == Phase::LoggingOn
     }
@@ -171,7 +188,7 @@ impl State {
         };
         let ends = session::Ends {
             version: link.version,
-            own: fix_comp_id,
+            own: link.ends.as_ref().map_or(fix_comp_id, |ends| &ends.own),
             peer: link.ends.as_ref().map_or(&[], |ends| &ends.peer),
         };
         let before = link.session.next_in();
@@ -184,7 +201,10 @@ impl State {
         for action in actions.iter() {
             match action {
                 Action::Application => told |= self.application(user, message, next_in),
+                Action::Turned(why) => self.turned_away(user, why),
+                Action::Rejected => told |= self.venue_refused(user, message, next_in),
                 Action::BeginAgain { heartbeat_s } => {
+                    self.line_begun_again(user);
                     if let Some(resend) =
                         self.conn_mut(id).and_then(|conn| conn.fix()?.resend.as_mut())
                     {
@@ -298,6 +318,9 @@ impl State {
     /// An application message in its place. True if a command tells of its number.
     #[inline]
     fn application(&mut self, user: UserId, message: &Message<'_>, next_in: u64) -> bool {
+        if self.users[user.index()].setup.venue {
+            return self.venue_said(user, message, next_in);
+        }
         let now_ns = self.now_ns;
         let State { users, directory, names, commands, words, order_names_max, .. } = self;
         let of = &mut users[user.index()];
@@ -306,6 +329,7 @@ impl State {
             firm: of.setup.firm,
             firm_name: names.firms[of.setup.firm.index()],
             symbols: directory,
+            venues: &names.venues,
         };
         if !of.setup.watches.is_empty() {
             let number = message.get(tag::MSG_SEQ_NUM).and_then(number).unwrap_or(0) as u32;
@@ -460,6 +484,7 @@ impl State {
         }
         if begins && (ends || said == Said::LogOn) {
             conn.source = Source::Window(from);
+            self.line_begins(user);
         }
         self.mark_dirty(user);
     }
@@ -545,6 +570,13 @@ fn may_name_another(message: &Message<'_>, known: u32, max: u32) -> bool {
     known < max
         || !names_an_order(kind)
         || takes_away(kind) && known < max.saturating_add(max / 8).saturating_add(64)
+}
+
+/// A message with stars over its password.
+pub fn masked(message: &[u8]) -> Vec<u8> {
+    let mut bytes = message.to_vec();
+    mask_password(&mut bytes);
+    bytes
 }
 
 /// Writes stars over the values of Password (554).

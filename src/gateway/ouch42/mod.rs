@@ -7,8 +7,9 @@ use crate::order::{
 };
 use crate::wire::ouch::outbound::Buffer;
 use crate::wire::ouch42::{
-    Accepted, AiqCanceled, CancelReject, Canceled, EnterOrder, Executed, Inbound, MARKET_HOURS,
-    Modified, NewOrder, Rejected, Replaced, SECONDS_MAX, SYSTEM_HOURS, SystemEvent, Token,
+    Accepted, AiqCanceled, BrokenTrade, CancelPending, CancelReject, Canceled, EnterOrder,
+    Executed, Inbound, MARKET_HOURS, Modified, NewOrder, Rejected, Replaced, SECONDS_MAX,
+    SYSTEM_HOURS, SystemEvent, Token,
 };
 
 use super::ledger::{Entry, Ledger};
@@ -139,7 +140,10 @@ impl Voice {
     pub fn encode(&mut self, event: &Event, names: &Names, out: &mut Buffer) -> bool {
         let timestamp = (event.time_ns() % DAY_NS).into();
         match event.kind {
-            EventKind::Accepted | EventKind::Replaced | EventKind::Rejected => {
+            EventKind::Accepted
+            | EventKind::Replaced
+            | EventKind::ReplacePending
+            | EventKind::Rejected => {
                 self.learn(&event.command, event.time_ns());
             }
             _ => {}
@@ -183,7 +187,9 @@ impl Voice {
                 liquidity: if event.live { b'R' } else { b'A' },
             }),
             // A replacement of an order that is no more is ignored (OUCH 4.2, "Replace Order").
-            EventKind::Rejected if command.verdict == Reject::ReplaceNotAllowed => return false,
+            EventKind::Rejected if command.verdict == Reject::ReplaceNotAllowed && !event.live => {
+                return false;
+            }
             EventKind::Rejected => out.start_bare(&Rejected {
                 kind: b'J',
                 timestamp,
@@ -197,9 +203,19 @@ impl Voice {
                 side: letters::side(event.side),
                 shares: event.qty.into(),
             }),
-            EventKind::ModifyRefused => {
+            EventKind::ModifyRefused | EventKind::CancelRefused => {
                 out.start_bare(&CancelReject { kind: b'I', timestamp, token });
             }
+            EventKind::CancelPending => {
+                out.start_bare(&CancelPending { kind: b'P', timestamp, token });
+            }
+            EventKind::Busted => out.start_bare(&BrokenTrade {
+                kind: b'B',
+                timestamp,
+                token,
+                match_number: event.reference.into(),
+                reason: b'S',
+            }),
             EventKind::StartOfDay => {
                 out.start_bare(&SystemEvent { kind: b'S', timestamp, event: b'S' });
             }

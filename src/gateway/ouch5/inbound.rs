@@ -199,7 +199,14 @@ fn read_element(
         | tag::DISCRETION_PRICE
         | tag::DISCRETION_PRICE_TYPE
         | tag::DISCRETION_PEG_OFFSET => return Err(Reject::PeggingNotAllowed),
-        tag::ROUTE => return Err(Reject::RoutingNotAllowed),
+        tag::ROUTE => {
+            command.tags.0 |= Tags::ROUTE;
+            let destination = from.destination(element.value)?;
+            // Where an order is, it stays when it is replaced.
+            if command.kind == CommandKind::Enter {
+                command.destination = destination.code();
+            }
+        }
         tag::SHARES_LOCATED => match element.u8() {
             Some(b'Y') => {}
             Some(b'N') if !command.side.is_short() => {}

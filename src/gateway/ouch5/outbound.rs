@@ -1,15 +1,18 @@
 //! From events to OUCH.
 
 use crate::order::{
-    Command, Event, EventKind, NANOS_PER_SEC, OrderFlags, SelfTrade, Tags, UnixNanos,
+    Command, Destination, Event, EventKind, NANOS_PER_SEC, OrderFlags, SelfTrade, Tags, UnixNanos,
 };
 use crate::wire::ouch::appendage::tag;
 use crate::wire::ouch::outbound::{
-    Accepted, AccountQueryResponse, AiqCanceled, Buffer, CancelReject, Canceled, Executed,
-    FirmSwitchResponse, MassCancelResponse, Modified, Rejected, Replaced, Restated, SystemEvent,
+    Accepted, AccountQueryResponse, AiqCanceled, BrokenTrade, Buffer, CancelPending, CancelReject,
+    Canceled, Executed, FirmSwitchResponse, MassCancelResponse, Modified, Rejected, Replaced,
+    Restated, SystemEvent,
 };
+use crate::wire::soupbin::pad;
 
 use super::super::symbols::Names;
+use super::super::terms::HERE;
 use super::letters::{capacity, display, side, state, sweep, time_in_force};
 
 /// Nanoseconds of a day.
@@ -46,7 +49,15 @@ pub(in crate::gateway) fn encode(event: &Event, names: &Names, out: &mut Buffer)
             reason: event.command.verdict.ouch().into(),
             cl_ord_id: cl_ord_id(&event.command),
         }),
-        EventKind::Silent | EventKind::StreamMoved => return false,
+        EventKind::Silent
+        | EventKind::StreamMoved
+        | EventKind::ReplacePending
+        | EventKind::Suspended
+        | EventKind::VenueOrder
+        | EventKind::VenueCancel
+        | EventKind::VenueReplace
+        | EventKind::VenueStatus
+        | EventKind::VenueHeard => return false,
         _ => encode_rare(event, names, out),
     }
     true
@@ -80,7 +91,18 @@ fn encode_rare(event: &Event, names: &Names, out: &mut Buffer) {
             side: side(event.side),
             quantity: event.qty.into(),
         }),
-        EventKind::ModifyRefused => out.start(&CancelReject { kind: b'I', timestamp, user_ref }),
+        EventKind::ModifyRefused | EventKind::CancelRefused => {
+            out.start(&CancelReject { kind: b'I', timestamp, user_ref });
+        }
+        EventKind::CancelPending => out.start(&CancelPending { kind: b'P', timestamp, user_ref }),
+        EventKind::Busted => out.start(&BrokenTrade {
+            kind: b'B',
+            timestamp,
+            user_ref,
+            match_number: event.reference.into(),
+            reason: b'S',
+            cl_ord_id: [b' '; 14],
+        }),
         EventKind::MassCancelAnswer => out.start(&MassCancelResponse {
             kind: b'X',
             timestamp,
@@ -172,6 +194,14 @@ fn echo_tags(command: &Command, names: &Names, out: &mut Buffer) {
     if tags.has(Tags::POST_ONLY) {
         let post_only = command.flags.has(OrderFlags::POST_ONLY);
         out.element(tag::POST_ONLY, if post_only { b"P" } else { b"N" });
+    }
+    if tags.has(Tags::ROUTE) {
+        let name = match Destination::of_code(command.destination) {
+            Destination::Venue(number) => pad(names.venue(number)),
+            Destination::Here => pad(HERE),
+            Destination::Unsaid => [b' '; 4],
+        };
+        out.element(tag::ROUTE, &name);
     }
     if tags.has(Tags::EXPIRE_TIME) {
         out.element(tag::EXPIRE_TIME, &command.expire_s.to_be_bytes());

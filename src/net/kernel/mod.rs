@@ -54,6 +54,22 @@ struct Conn {
     more: bool,
     /// On the list of those to read.
     listed: bool,
+    /// Asked for, and not there yet.
+    connecting: bool,
+}
+
+impl Conn {
+    fn new(stream: TcpStream, left: Vec<u8>) -> Conn {
+        Conn {
+            stream,
+            left,
+            hot: false,
+            empty_reads: 0,
+            more: false,
+            listed: false,
+            connecting: false,
+        }
+    }
 }
 
 /// TCP over kernel sockets.
@@ -140,7 +156,9 @@ impl KernelTransport {
                     if readable && !std::mem::replace(&mut conn.listed, true) {
                         self.ready.push(index);
                     }
-                    if writable {
+                    let there = !conn.connecting || matches!(conn.stream.take_error(), Ok(None));
+                    if writable && there {
+                        conn.connecting = false;
                         handler.writable(self.id(index));
                     }
                 }
@@ -182,9 +200,7 @@ impl KernelTransport {
                 continue;
             }
             let left = Vec::with_capacity(LEFT_BYTES);
-            let conn =
-                Conn { stream, left, hot: false, empty_reads: 0, more: false, listed: false };
-            self.conns[index as usize] = Some(conn);
+            self.conns[index as usize] = Some(Conn::new(stream, left));
             handler.opened(self.id(index), port, peer.ip());
         }
         count
@@ -394,6 +410,20 @@ impl Transport for KernelTransport {
         if self.conn(id).is_some() {
             self.drop_conn(id.index);
         }
+    }
+
+    fn connect(&mut self, to: SocketAddr) -> Option<ConnId> {
+        let stream = socket::connect(to).ok()?;
+        let index = self.free.pop()?;
+        let ready =
+            socket::prepare(&stream).and_then(|()| self.epoll.add(&stream, u64::from(index)));
+        if ready.is_err() {
+            self.free.push(index);
+            return None;
+        }
+        let conn = Conn { connecting: true, ..Conn::new(stream, Vec::with_capacity(LEFT_BYTES)) };
+        self.conns[index as usize] = Some(conn);
+        Some(self.id(index))
     }
 
     fn wakes_by(&self) -> Option<BorrowedFd<'_>> {

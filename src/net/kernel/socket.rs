@@ -2,8 +2,8 @@
 #![allow(unsafe_code, reason = "system calls")]
 
 use std::io::{self, IoSlice};
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// Microseconds the kernel may busy-poll the device queue on an empty read.
 const BUSY_POLL_US: i32 = 50;
@@ -16,6 +16,66 @@ pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     let _ = set(stream, libc::IPPROTO_TCP, libc::TCP_QUICKACK, 1);
     let _ = set(stream, libc::SOL_SOCKET, libc::SO_BUSY_POLL, BUSY_POLL_US);
     Ok(())
+}
+
+/// Begins to connect to an address, without waiting for it.
+pub(super) fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+    let family = if to.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: numbers alone.
+    let fd = unsafe { libc::socket(family, kind, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a new descriptor that nobody else owns.
+    let stream = TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    let (address, length) = Address::new(to);
+    // SAFETY: an open descriptor, and as many bytes of an address as are said.
+    let done = unsafe { libc::connect(fd, address.as_ptr(), length) };
+    match io::Error::last_os_error() {
+        _ if done == 0 => Ok(stream),
+        error if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(stream),
+        error => Err(error),
+    }
+}
+
+/// An address as the kernel takes it.
+enum Address {
+    V4(libc::sockaddr_in),
+    V6(libc::sockaddr_in6),
+}
+
+impl Address {
+    fn new(of: SocketAddr) -> (Address, libc::socklen_t) {
+        match of {
+            SocketAddr::V4(of) => {
+                let address = libc::sockaddr_in {
+                    sin_family: libc::AF_INET as libc::sa_family_t,
+                    sin_port: of.port().to_be(),
+                    sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(of.ip().octets()) },
+                    sin_zero: [0; 8],
+                };
+                (Address::V4(address), size_of::<libc::sockaddr_in>() as libc::socklen_t)
+            }
+            SocketAddr::V6(of) => {
+                let address = libc::sockaddr_in6 {
+                    sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                    sin6_port: of.port().to_be(),
+                    sin6_flowinfo: of.flowinfo(),
+                    sin6_addr: libc::in6_addr { s6_addr: of.ip().octets() },
+                    sin6_scope_id: of.scope_id(),
+                };
+                (Address::V6(address), size_of::<libc::sockaddr_in6>() as libc::socklen_t)
+            }
+        }
+    }
+
+    fn as_ptr(&self) -> *const libc::sockaddr {
+        match self {
+            Address::V4(address) => std::ptr::from_ref(address).cast(),
+            Address::V6(address) => std::ptr::from_ref(address).cast(),
+        }
+    }
 }
 
 /// Has a listener keep up to `connections` that were not accepted yet; the system's `somaxconn` is

@@ -199,6 +199,11 @@ impl Session {
         self.phase
     }
 
+    /// Whether nothing is missing that was asked for again.
+    pub fn is_whole(&self) -> bool {
+        self.requested_until <= self.next_in
+    }
+
     /// The MsgSeqNum expected next.
     pub fn next_in(&self) -> u64 {
         self.next_in

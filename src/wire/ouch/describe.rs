@@ -119,9 +119,9 @@ where
 pub fn describe(to_gateway: bool, bytes: &[u8]) -> Option<(&'static str, Told)> {
     use inbound::{CancelOrder, EnterOrder, FirmSwitch, MassCancel, ModifyOrder, ReplaceOrder};
     use outbound::{
-        Accepted, AccountQueryResponse, AiqCanceled, CancelReject, Canceled, Executed,
-        FirmSwitchResponse, MassCancelResponse, Modified, Rejected, Replaced, Restated,
-        SystemEvent,
+        Accepted, AccountQueryResponse, AiqCanceled, BrokenTrade, CancelPending, CancelReject,
+        Canceled, Executed, FirmSwitchResponse, MassCancelResponse, Modified, Rejected, Replaced,
+        Restated, SystemEvent,
     };
     let (name, found) = match (to_gateway, *bytes.first()?) {
         (true, b'O') => ("EnterOrder", fields::<EnterOrder>(bytes)),
@@ -139,6 +139,8 @@ pub fn describe(to_gateway: bool, bytes: &[u8]) -> Option<(&'static str, Told)> 
         (false, b'D') => ("AIQCanceled", fields::<AiqCanceled>(bytes)),
         (false, b'E') => ("OrderExecuted", fields::<Executed>(bytes)),
         (false, b'J') => ("Rejected", fields::<Rejected>(bytes)),
+        (false, b'P') => ("CancelPending", fields::<CancelPending>(bytes)),
+        (false, b'B') => ("BrokenTrade", fields::<BrokenTrade>(bytes)),
         (false, b'I') => ("CancelReject", fields::<CancelReject>(bytes)),
         (false, b'R') => ("OrderRestated", fields::<Restated>(bytes)),
         (false, b'M') => ("OrderModified", fields::<Modified>(bytes)),

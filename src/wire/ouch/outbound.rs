@@ -170,6 +170,36 @@ message! {
 }
 
 message! {
+    /// Cancel Pending, `P`: the cancel is on its way, and what becomes of it is told later.
+    CancelPending {
+        /// `P`.
+        kind: u8,
+        /// Nanoseconds since midnight.
+        timestamp: U64,
+        /// The order.
+        user_ref: U32,
+    }
+}
+
+message! {
+    /// Broken Trade, `B`: a trade was undone.
+    BrokenTrade {
+        /// `B`.
+        kind: u8,
+        /// Nanoseconds since midnight.
+        timestamp: U64,
+        /// The order.
+        user_ref: U32,
+        /// The trade.
+        match_number: U64,
+        /// `C` by consent, `E` erroneous, `S` supervisory.
+        reason: u8,
+        /// The client's text, where it is known.
+        cl_ord_id: [u8; 14],
+    }
+}
+
+message! {
     /// Cancel Reject, `I`: the order stays as it is.
     CancelReject {
         /// `I`.
@@ -338,6 +368,8 @@ mod tests {
         assert_eq!(size_of::<Executed>(), 34);
         assert_eq!(size_of::<Rejected>(), 29);
         assert_eq!(size_of::<Restated>(), 14);
+        assert_eq!(size_of::<CancelPending>(), 13);
+        assert_eq!(size_of::<BrokenTrade>(), 36);
         assert_eq!(size_of::<Modified>(), 18);
         assert_eq!(size_of::<MassCancelResponse>(), 25);
         assert_eq!(size_of::<FirmSwitchResponse>(), 17);

@@ -2,8 +2,8 @@
 
 use super::super::ouch::describe::{Told, fields};
 use super::{
-    Accepted, AiqCanceled, CancelOrder, CancelReject, Canceled, EnterOrder, Executed, Modified,
-    ModifyOrder, Rejected, ReplaceOrder, Replaced, SystemEvent,
+    Accepted, AiqCanceled, BrokenTrade, CancelOrder, CancelPending, CancelReject, Canceled,
+    EnterOrder, Executed, Modified, ModifyOrder, Rejected, ReplaceOrder, Replaced, SystemEvent,
 };
 
 /// The name of an OUCH 4.2 message and its fields; nothing if it is none.
@@ -20,6 +20,8 @@ pub fn describe(to_gateway: bool, bytes: &[u8]) -> Option<(&'static str, Told)> 
         (false, b'D') => ("AIQCanceled", fields::<AiqCanceled>(bytes)),
         (false, b'E') => ("Executed", fields::<Executed>(bytes)),
         (false, b'J') => ("Rejected", fields::<Rejected>(bytes)),
+        (false, b'P') => ("CancelPending", fields::<CancelPending>(bytes)),
+        (false, b'B') => ("BrokenTrade", fields::<BrokenTrade>(bytes)),
         (false, b'I') => ("CancelReject", fields::<CancelReject>(bytes)),
         (false, b'M') => ("Modified", fields::<Modified>(bytes)),
         _ => return None,

@@ -284,6 +284,34 @@ message! {
 }
 
 message! {
+    /// Cancel Pending, `P`.
+    CancelPending {
+        /// `P`.
+        kind: u8,
+        /// Nanoseconds since midnight.
+        timestamp: U64,
+        /// The order.
+        token: Token,
+    }
+}
+
+message! {
+    /// Broken Trade, `B`.
+    BrokenTrade {
+        /// `B`.
+        kind: u8,
+        /// Nanoseconds since midnight.
+        timestamp: U64,
+        /// The order.
+        token: Token,
+        /// The trade.
+        match_number: U64,
+        /// `C` by consent, `E` erroneous, `S` supervisory.
+        reason: u8,
+    }
+}
+
+message! {
     /// Cancel Reject, `I`.
     CancelReject {
         /// `I`.
@@ -330,6 +358,8 @@ mod tests {
         assert_eq!(size_of::<Executed>(), 40);
         assert_eq!(size_of::<Rejected>(), 24);
         assert_eq!(size_of::<CancelReject>(), 23);
+        assert_eq!(size_of::<CancelPending>(), 23);
+        assert_eq!(size_of::<BrokenTrade>(), 32);
         assert_eq!(size_of::<Modified>(), 28);
     }
 

@@ -1,0 +1,163 @@
+//! Orders that go on to an outside exchange, which is another millrace or a peer that does as it is told.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../fix/peer.rs"]
+mod peer;
+
+mod outside;
+mod whole;
+
+use std::net::SocketAddr;
+
+use common::{Scratch, Venue};
+use peer::Peer;
+
+/// An outside exchange: FIX for the gateway, OUCH for somebody who trades there.
+pub fn exchange(scratch: Scratch, fix: SocketAddr, protocol: &str) -> Venue {
+    let text = format!(
+        r#"
+[gateway]
+idle = "park"
+max_orders = 4096
+ring_capacity = 2048
+stream_window_bytes = 262144
+fix_comp_id = "XOUT"
+[[port]]
+protocol = "ouch5"
+listen = "127.0.0.1:0"
+[[port]]
+protocol = "{protocol}"
+listen = "{fix}"
+[[user]]
+name = "GATE"
+{gate}
+password = "secret"
+firm = "GATE"
+cancel_on_disconnect = false
+[[user]]
+name = "MAKER"
+password = "secret"
+firm = "MMM"
+[[symbol]]
+name = "AAPL"
+reference_price = "100.00"
+[[symbol]]
+name = "MSFT"
+reference_price = "100.00"
+"#,
+        gate = if protocol.starts_with("fix") {
+            "fix_comp_id = \"MILLRACE\""
+        } else {
+            "protocol = \"ouch5\""
+        },
+    );
+    Venue::start_in(scratch, &text)
+}
+
+/// The gateway, with one venue at an address and a policy for everybody.
+pub fn gateway(
+    scratch: Scratch,
+    venue: SocketAddr,
+    protocol: &str,
+    policy: &str,
+    more: &str,
+) -> Venue {
+    let ids = match protocol {
+        "ouch5" => "username = \"GATE\"\npassword = \"secret\"",
+        _ => {
+            "sender_comp_id = \"MILLRACE\"\ntarget_comp_id = \"XOUT\"\nusername = \"GATE\"\npassword = \"secret\""
+        }
+    };
+    let text = format!(
+        r#"
+[gateway]
+idle = "park"
+max_orders = 4096
+ring_capacity = 2048
+stream_window_bytes = 262144
+[[port]]
+protocol = "ouch5"
+listen = "127.0.0.1:0"
+[[port]]
+protocol = "fix44"
+listen = "127.0.0.1:0"
+[[port]]
+protocol = "fix42"
+listen = "127.0.0.1:0"
+[[port]]
+protocol = "ouch42"
+listen = "127.0.0.1:0"
+[[user]]
+name = "ALICE"
+password = "secret"
+firm = "AAA"
+cancel_on_disconnect = false
+[[user]]
+name = "BOB"
+password = "secret"
+firm = "BBB"
+[[user]]
+name = "FIX1"
+fix_comp_id = "CLIENT1"
+password = "secret"
+firm = "AAA"
+cancel_on_disconnect = false
+[[user]]
+name = "FIX2"
+fix_comp_id = "CLIENT2"
+protocol = "fix42"
+password = "secret"
+firm = "CCC"
+[[user]]
+name = "OLD"
+protocol = "ouch42"
+password = "secret"
+firm = "AAA"
+[[symbol]]
+name = "AAPL"
+reference_price = "100.00"
+[[symbol]]
+name = "MSFT"
+reference_price = "100.00"
+[[venue]]
+name = "XOUT"
+protocol = "{protocol}"
+connect = "{venue}"
+{ids}
+reconnect_ms = [20, 200]
+{more}
+[routing.default]
+policy = "{policy}"
+venues = ["XOUT"]
+"#
+    );
+    Venue::start_in(scratch, &text)
+}
+
+/// A FIX client of the gateway's.
+pub fn client(venue: &Venue) -> Peer {
+    let mut peer = Peer::connect(venue.addresses()[1], "FIX.4.4", "CLIENT1");
+    peer.log_on("");
+    peer
+}
+
+/// Waits until orders can go to the venue.
+pub fn wait_up(venue: &Venue) {
+    let deadline = std::time::Instant::now() + common::PATIENCE;
+    while venue.counter("venue.XOUT.state") != 3 {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "state {}",
+            venue.counter("venue.XOUT.state")
+        );
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    // Risk is told right behind it.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+}
+
+/// A port of loopback that nobody listens on.
+pub fn free_port() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}

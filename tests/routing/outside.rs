@@ -1,0 +1,1 @@
+//! Venues that are lost, that lie, or do not let anybody in.
