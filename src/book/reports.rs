@@ -15,6 +15,8 @@ pub enum Outside<'a> {
     CancelSent(&'a Leg<'a>, u32),
     /// It is to be replaced there, `of` by the leg's number.
     ReplaceSent(&'a Leg<'a>, u32),
+    /// It is to be smaller there, and nothing else.
+    LowerSent(&'a Leg<'a>, u32),
     /// The venue is to be asked how it stands.
     StatusAsked(&'a Leg<'a>),
     /// What the venue said was taken in.

@@ -9,7 +9,7 @@ use crate::net::{self, Close, ConnId, Handler, Transport};
 use crate::order::{Command, EventKind, FirmId, SeqNum, UnixNanos, UserId};
 use crate::ring::{Consumer, Producer};
 use crate::runtime::{BlockPool, Counter, Counters, Record};
-use crate::session::soup::Due;
+use crate::session::soup::{Due, Wanted};
 use crate::wire::Protocol;
 use crate::wire::soupbin::{HEADER_BYTES, header, kind};
 
@@ -432,6 +432,21 @@ impl<T: Transport> Gateway<T> {
                     }
                     continue;
                 }
+                Session::Calling(caller) => {
+                    match caller.due(now_ns) {
+                        Wanted::Nothing => {}
+                        Wanted::Heartbeat if conn.mid_message || !conn.control().is_empty() => {}
+                        Wanted::Heartbeat => {
+                            conn.push_control(&header(kind::CLIENT_HEARTBEAT, 0));
+                            self.state.to_flush.push(id);
+                        }
+                        Wanted::Drop => {
+                            self.state.counters.dropped_silent.add(1);
+                            self.close(id);
+                        }
+                    }
+                    continue;
+                }
             };
             match session.due(now_ns) {
                 Due::Nothing => {}
@@ -538,7 +553,9 @@ impl<T: Transport> Gateway<T> {
             let is_fix = self.state.is_fix(id);
             let conn = self.state.conn_mut(id).filter(|conn| !conn.mid_message && !is_fix);
             if let Some(conn) = conn {
-                conn.push_control(&header(kind::END_OF_SESSION, 0));
+                let called = matches!(conn.session, Session::Calling(_));
+                let end = if called { kind::LOGOUT_REQUEST } else { kind::END_OF_SESSION };
+                conn.push_control(&header(end, 0));
             }
             self.flush(id);
             self.transport.close(id);

@@ -34,6 +34,8 @@ pub(super) enum Source {
 pub(super) enum Session {
     Soup(soup::Session),
     Fix(Box<fix::Link>),
+    /// SoupBinTCP, called from here.
+    Calling(soup::Caller),
 }
 
 /// Whether a connection is there.
@@ -103,6 +105,7 @@ impl Conn {
         match &self.session {
             Session::Soup(session) => session.phase() == soup::Phase::LoggingIn,
             Session::Fix(link) => link.is_logging_on(),
+            Session::Calling(_) => false,
         }
     }
 
@@ -111,6 +114,7 @@ impl Conn {
         match &self.session {
             Session::Soup(session) => session.is_overdue(now_ns),
             Session::Fix(link) => link.is_overdue(now_ns),
+            Session::Calling(_) => false,
         }
     }
 
@@ -120,6 +124,7 @@ impl Conn {
         match &mut self.session {
             Session::Soup(session) => session.sent(now_ns),
             Session::Fix(link) => link.sent(now_ns),
+            Session::Calling(caller) => caller.sent(now_ns),
         }
     }
 
@@ -132,6 +137,7 @@ impl Conn {
             && match &self.session {
                 Session::Soup(session) => session.is_stalled(now_ns),
                 Session::Fix(link) => link.is_stalled(now_ns),
+                Session::Calling(_) => false,
             }
     }
 
@@ -139,7 +145,7 @@ impl Conn {
     pub fn fix(&mut self) -> Option<&mut fix::Link> {
         match &mut self.session {
             Session::Fix(link) => Some(link),
-            Session::Soup(_) => None,
+            Session::Soup(_) | Session::Calling(_) => None,
         }
     }
 

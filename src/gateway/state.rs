@@ -236,6 +236,7 @@ impl State {
             }
         }
         let said = out.voice.fix().and_then(|voice| voice.said);
+        let asked = matches!(&out.voice, Voice::OuchVenue(voice) if voice.asked);
         if hold_until_durable {
             if !user.held {
                 user.held = true;
@@ -250,6 +251,9 @@ impl State {
         }
         if let Some(said) = said {
             self.said(id, said, from, until);
+        }
+        if asked {
+            self.asked_in_ouch(id, from);
         }
     }
 
@@ -507,8 +511,10 @@ impl Handler for State {
                 return Ok(bytes.len());
             };
             let user = conn.user;
-            let Session::Soup(session) = &mut conn.session else {
-                return self.received_fix(id, bytes);
+            let session = match &mut conn.session {
+                Session::Soup(session) => session,
+                Session::Fix(_) => return self.received_fix(id, bytes),
+                Session::Calling(_) => return self.received_from_venue(id, bytes),
             };
             let (input, used) = match session.next(&bytes[done..], now_ns) {
                 Ok(Some(next)) => next,

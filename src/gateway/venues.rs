@@ -10,10 +10,11 @@ use crate::order::{
     Alarm, Command, CommandKind, Event, EventKind, NANOS_PER_SEC, UnixNanos, UserId,
 };
 use crate::runtime::{Counter, Counters, Record};
+use crate::session::soup::Caller;
 use crate::wire::Protocol;
 
 use super::allowance::Allowance;
-use super::conn::Conn;
+use super::conn::{Conn, Session};
 use super::fix;
 use super::pace::Pace;
 use super::state::State;
@@ -88,6 +89,10 @@ pub(super) struct Line {
     told_up: Option<bool>,
     /// Numbers began again: all that is open is asked for.
     begun_again: bool,
+    /// OUCH: the next login is for another session than the last one.
+    afresh: bool,
+    /// OUCH: numbers that never got there and are still to be told, once the venue said which.
+    missed: Option<(u32, u32)>,
     allowance: Allowance,
     /// The next message of the stream to be sent.
     next_number: u64,
@@ -111,6 +116,8 @@ impl Line {
             wait_ns: setup.reconnect_ns[0],
             told_up: None,
             begun_again: false,
+            afresh: false,
+            missed: None,
             allowance: Allowance::new(setup.max_messages_per_second),
             next_number: 0,
             held_until: None,
@@ -224,6 +231,9 @@ impl State {
         line.conn = Some(id);
         let (user, protocol) = (line.setup.user, line.setup.protocol);
         let mut conn = Conn::new(id, protocol, line.setup.connect.ip(), now_ns);
+        if !matches!(protocol, Protocol::Fix(_)) {
+            conn.session = Session::Calling(Caller::new(now_ns));
+        }
         (conn.user, conn.pace) = (Some(user), Pace::of(u32::MAX / 4));
         self.users[user.index()].conn = Some(id);
         self.conns[id.index as usize] = Some(Box::new(conn));
@@ -234,7 +244,7 @@ impl State {
         let now_ns = self.now_ns;
         let line = &mut self.lines[at];
         line.set_phase(Phase::Down, now_ns);
-        (line.conn, line.held_until) = (None, None);
+        (line.conn, line.held_until, line.missed) = (None, None, None);
         line.retry_ns = now_ns + line.wait_ns;
         line.wait_ns = (2 * line.wait_ns).min(line.setup.reconnect_ns[1]);
     }
@@ -247,19 +257,56 @@ impl State {
         self.lines[at].set_phase(Phase::LoggingOn, now_ns);
         let setup = &self.lines[at].setup;
         let (user, heartbeat_s, reset) = (setup.user, setup.heartbeat_s, setup.reset_on_logon);
-        self.log_on(id, user, heartbeat_s, reset);
+        let afresh = self.lines[at].afresh;
+        match self.lines[at].setup.protocol {
+            Protocol::Fix(_) => self.log_on(id, user, heartbeat_s, reset),
+            _ => self.log_in(id, user, afresh),
+        }
     }
 
     fn look_whether_up(&mut self, at: usize) -> bool {
         let now_ns = self.now_ns;
         let Some(id) = self.lines[at].conn else { return false };
-        let whole = self.conn_mut(id).and_then(|conn| conn.fix()).is_some_and(fix::Link::is_whole);
+        let whole = match self.lines[at].setup.protocol {
+            Protocol::Fix(_) => {
+                self.conn_mut(id).and_then(|conn| conn.fix()).is_some_and(fix::Link::is_whole)
+            }
+            _ => self.tell_missed(at),
+        };
         if whole {
             let line = &mut self.lines[at];
             line.set_phase(Phase::Up, now_ns);
             line.wait_ns = line.setup.reconnect_ns[0];
         }
         whole
+    }
+
+    /// Tells what never got to a venue, as far as there is room. True once all of it was told.
+    fn tell_missed(&mut self, at: usize) -> bool {
+        let Some((mut next, last)) = self.lines[at].missed else { return false };
+        let user = self.lines[at].setup.user;
+        while next < last && self.commands.free() >= COMMANDS_MAX {
+            if let Some(command) = self.never_got(user, next) {
+                self.commands.stage(&command);
+            }
+            next += 1;
+        }
+        self.lines[at].missed = Some((next, last));
+        next >= last
+    }
+
+    /// OUCH: a venue expects that number next, and the last one sent is before the other.
+    pub(super) fn line_received(&mut self, user: UserId, expected: u32, next: u32) {
+        if let Some(line) = self.line_mut(user) {
+            line.missed = Some((expected.max(1), next));
+        }
+    }
+
+    /// OUCH: whether the next login is for another session.
+    pub(super) fn line_afresh(&mut self, user: UserId, afresh: bool) {
+        if let Some(line) = self.line_mut(user) {
+            line.afresh = afresh;
+        }
     }
 
     /// A connection is gone.

@@ -34,6 +34,8 @@ pub enum Voice {
     Ouch42(Box<ouch42::Voice>),
     /// FIX remembers orders and numbers.
     Fix(Box<fix::Voice>),
+    /// OUCH 5.0 to a venue: remembers which number is which order's.
+    OuchVenue(Box<ouch5::VenueVoice>),
     /// A drop copy in OUCH 5.0 needs to remember nothing either.
     Copy,
 }
@@ -61,7 +63,7 @@ impl Voice {
                 let ends = fix::Ends { version, own, peer };
                 Voice::Fix(Box::new(fix::Voice::to_venue(ends, secret)))
             }
-            _ => unreachable!("refused when the configuration is checked"),
+            _ => Voice::OuchVenue(Box::new(ouch5::VenueVoice::new(secret))),
         }
     }
 
@@ -75,6 +77,10 @@ impl Voice {
             Voice::Copy => &[],
             Voice::Ouch42(voice) => match voice.encode(event, names, &mut page.ouch) {
                 true => page.ouch.packet(),
+                false => &[],
+            },
+            Voice::OuchVenue(voice) => match voice.encode(event, names, &mut page.ouch) {
+                true => page.ouch.client_packet(),
                 false => &[],
             },
             Voice::Fix(voice) => {
@@ -126,7 +132,10 @@ pub struct Outbound {
 impl Outbound {
     /// A stream and its voice, as a journal left them.
     pub fn new(stream: Stream, mut voice: Voice) -> Outbound {
-        let next_in = voice.fix().map_or(1, |voice| voice.next_in());
+        let next_in = match &voice {
+            Voice::OuchVenue(voice) => voice.next_in(),
+            _ => voice.fix().map_or(1, |voice| voice.next_in()),
+        };
         Outbound { stream, voice, progress: fix::Progress { next_in, ..Default::default() } }
     }
 

@@ -43,9 +43,11 @@ pub enum CommandKind {
     Text = 12,
     /// What a venue said of an order that was sent there ([`super::Said`]); `user` is the venue.
     VenueSaid = 13,
-    /// A venue's session came to be up (`qty` 1) or was lost (0); `user` is the venue.
+    /// A venue's session came to be up (`qty` 1, or 2 if all that is open there is to be asked for) or was lost
+    /// (0); `user` is the venue.
     VenueState = 14,
-    /// Find out how the order in `slot` stands at a venue, the `user`, if it is there.
+    /// The `user` is a venue that came or went, as `qty` says of its [`CommandKind::VenueState`]: find out how the order
+    /// in `slot` stands, if it is there.
     Chase = 15,
     /// Makes a user known to the journal: name, firm and protocol in `text`.
     DefineUser = 16,

@@ -52,6 +52,7 @@ pub enum EventKind {
     VenueCancel = 18,
     /// To a venue: a replace of the order that goes by `reference` there, as it will be called itself; `qty` is
     /// the whole order with what traded there.
+    /// If it is not `live`, only to make it smaller.
     VenueReplace = 19,
     /// To a venue: how does the order stand that goes by `user_ref` there.
     VenueStatus = 20,

@@ -55,7 +55,7 @@ impl Risk {
             | CommandKind::Chase
             | CommandKind::DefineAlias
             | CommandKind::DefineNumbers => {}
-            CommandKind::VenueState => self.set_venue(command.user, command.qty == 1),
+            CommandKind::VenueState => self.set_venue(command.user, command.qty),
             CommandKind::DefineUser => {
                 self.define_user(command);
                 self.routing.define(command);

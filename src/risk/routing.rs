@@ -37,7 +37,8 @@ pub struct Routing {
 #[derive(Clone, Copy)]
 struct Chase {
     venue: UserId,
-    up: bool,
+    /// As in [`CommandKind::VenueState`].
+    state: u32,
     next: u32,
 }
 
@@ -146,11 +147,11 @@ impl Risk {
     }
 
     /// A venue came or went: the orders it may have are looked for.
-    pub(super) fn set_venue(&mut self, venue: UserId, up: bool) {
+    pub(super) fn set_venue(&mut self, venue: UserId, state: u32) {
         let Some(number) = self.venue_of(venue) else { return };
-        self.routing.up[usize::from(number)] = up;
+        self.routing.up[usize::from(number)] = state > 0;
         self.routing.chases.retain(|chase| chase.venue != venue);
-        self.routing.chases.push(Chase { venue, up, next: 0 });
+        self.routing.chases.push(Chase { venue, state, next: 0 });
     }
 
     /// Whether orders are looked for that a venue may have.
@@ -181,7 +182,7 @@ impl Risk {
             let mut command = Command {
                 slot,
                 symbol: order.symbol,
-                qty: chase.up.into(),
+                qty: chase.state,
                 ..Command::new(CommandKind::Chase, chase.venue, order.firm)
             };
             self.sequence_own(&mut command, now_ns);

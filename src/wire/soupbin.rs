@@ -97,7 +97,7 @@ impl<'a> Login<'a> {
         let (request, rest) = LoginRequest::ref_from_prefix(payload).ok()?;
         let timeout_ms = match rest.len() {
             0 => None,
-            5 => Some(parse_number(rest)? as u32),
+            5 => Some(read_number(rest)? as u32),
             _ => return None,
         };
         Some(Login { request, timeout_ms })
@@ -105,12 +105,12 @@ impl<'a> Login<'a> {
 
     /// The sequence number asked for; `None` if it is not a number.
     pub fn sequence(&self) -> Option<u64> {
-        parse_number(&self.request.sequence)
+        read_number(&self.request.sequence)
     }
 }
 
 /// An ASCII number with spaces on either side; blank is 0.
-fn parse_number(field: &[u8]) -> Option<u64> {
+pub fn read_number(field: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(field).ok()?.trim_matches(' ');
     if text.is_empty() {
         Some(0)

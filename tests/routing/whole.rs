@@ -4,17 +4,16 @@ use crate::common::{Scratch, Venue, answer, buy, enter, filled, sell, silence};
 use crate::{client, exchange, free_port, gateway, wait_up};
 use millrace::client::Answer;
 
-fn pair(policy: &str) -> (Venue, Venue) {
+fn pair(protocol: &str, policy: &str) -> (Venue, Venue) {
     let at = free_port();
-    let outside = exchange(Scratch::new(), at, "fix44");
-    let inside = gateway(Scratch::new(), at, "fix44", policy, "");
+    let outside = exchange(Scratch::new(), at, protocol);
+    let inside = gateway(Scratch::new(), at, protocol, policy, "");
     wait_up(&inside);
     (outside, inside)
 }
 
-#[test]
-fn an_order_goes_straight_out_and_its_fill_comes_back() {
-    let (outside, inside) = pair("route-only");
+fn an_order_goes_straight_out_and_its_fill_comes_back(protocol: &str) {
+    let (outside, inside) = pair(protocol, "route-only");
     let mut maker = outside.client("MAKER");
     enter(&mut maker, &sell(1, 100, "100.00"));
     let mut trader = client(&inside);
@@ -34,9 +33,8 @@ fn an_order_goes_straight_out_and_its_fill_comes_back() {
     silence(&mut maker);
 }
 
-#[test]
-fn what_crosses_here_stays_and_the_rest_goes_on() {
-    let (outside, inside) = pair("cross-then-route");
+fn what_crosses_here_stays_and_the_rest_goes_on(protocol: &str) {
+    let (outside, inside) = pair(protocol, "cross-then-route");
     let mut maker = outside.client("MAKER");
     enter(&mut maker, &sell(1, 100, "100.00"));
     let mut other = inside.client("BOB");
@@ -58,9 +56,8 @@ fn what_crosses_here_stays_and_the_rest_goes_on() {
     trader.expect("35=8|11=C3|150=4|39=4|14=30|151=0");
 }
 
-#[test]
-fn a_client_that_speaks_ouch_is_told_in_ouch() {
-    let (outside, inside) = pair("post-out");
+fn a_client_that_speaks_ouch_is_told_in_ouch(protocol: &str) {
+    let (outside, inside) = pair(protocol, "post-out");
     let mut maker = outside.client("MAKER");
     let mut alice = inside.client("ALICE");
     enter(&mut alice, &buy(1, 100, "99.00"));
@@ -72,4 +69,25 @@ fn a_client_that_speaks_ouch_is_told_in_ouch() {
     let pending = alice.message(crate::common::PATIENCE).unwrap();
     assert_eq!(pending[0], b'P');
     assert_eq!(answer(&mut alice), Answer::Canceled { user_ref: 1, quantity: 60, reason: 'U' });
+}
+
+/// Each of these, whatever the venue speaks.
+macro_rules! in_each {
+    ($($test:ident),* $(,)?) => {
+        mod by_fix44 {
+            $(#[test] fn $test() { super::$test("fix44"); })*
+        }
+        mod by_fix42 {
+            $(#[test] fn $test() { super::$test("fix42"); })*
+        }
+        mod by_ouch {
+            $(#[test] fn $test() { super::$test("ouch5"); })*
+        }
+    };
+}
+
+in_each! {
+    an_order_goes_straight_out_and_its_fill_comes_back,
+    what_crosses_here_stays_and_the_rest_goes_on,
+    a_client_that_speaks_ouch_is_told_in_ouch,
 }

@@ -97,7 +97,7 @@ impl Book {
         self.set_at_venue(slot, at);
         let price = self.orders[slot.index()].price;
         let leg = self.leg(slot, &at, asked, wanted, price);
-        reports.outside(command, News::ReplaceSent(&leg, at.number));
+        reports.outside(command, News::LowerSent(&leg, at.number));
     }
 
     /// A client wants an order that is at a venue to be another.
@@ -166,13 +166,18 @@ impl Book {
         if lost {
             return reports.answered(command);
         }
-        if !at.known || at.asking != Asking::Nothing {
-            let replaces = matches!(at.asking, Asking::Lower | Asking::Replace);
-            // What became of a replace is known by the name that it gives.
-            let number = if replaces { at.asked } else { at.number };
-            let price = self.orders[slot.index()].price;
-            let leg = self.leg(slot, &at, number, at.sent, price);
-            reports.outside(command, News::StatusAsked(&leg));
+        match at.asking {
+            // Asked twice, it is done once.
+            Asking::Cancel | Asking::Lower => self.ask_again(command, slot, at, reports),
+            _ if at.known && at.asking == Asking::Nothing && command.qty < 2 => {}
+            asking => {
+                // What became of a replace is known by the name that it gives.
+                let replaces = asking == Asking::Replace;
+                let number = if replaces { at.asked } else { at.number };
+                let price = self.orders[slot.index()].price;
+                let leg = self.leg(slot, &at, number, at.sent, price);
+                reports.outside(command, News::StatusAsked(&leg));
+            }
         }
         reports.answered(command);
     }

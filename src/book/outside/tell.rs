@@ -13,14 +13,19 @@ impl<O: Outlet> RingReports<O> {
     /// Tells whom it concerns.
     pub(in crate::book) fn tell_outside(&mut self, command: &Command, what: Outside<'_>) {
         match what {
-            Outside::Sent(leg) => self.tell_venue(command, leg, EventKind::VenueOrder, 0),
+            Outside::Sent(leg) => self.tell_venue(command, leg, EventKind::VenueOrder, 0, true),
             Outside::CancelSent(leg, of) => {
-                self.tell_venue(command, leg, EventKind::VenueCancel, of);
+                self.tell_venue(command, leg, EventKind::VenueCancel, of, true);
             }
             Outside::ReplaceSent(leg, of) => {
-                self.tell_venue(command, leg, EventKind::VenueReplace, of);
+                self.tell_venue(command, leg, EventKind::VenueReplace, of, true);
             }
-            Outside::StatusAsked(leg) => self.tell_venue(command, leg, EventKind::VenueStatus, 0),
+            Outside::LowerSent(leg, of) => {
+                self.tell_venue(command, leg, EventKind::VenueReplace, of, false);
+            }
+            Outside::StatusAsked(leg) => {
+                self.tell_venue(command, leg, EventKind::VenueStatus, 0, true)
+            }
             Outside::Heard(alarm) => {
                 self.whole(command, EventKind::VenueHeard, 0, alarm as u64, false);
             }
@@ -82,7 +87,14 @@ impl<O: Outlet> RingReports<O> {
     }
 
     /// What a venue is sent: the order as it stands, told by what brought it about.
-    fn tell_venue(&mut self, command: &Command, leg: &Leg<'_>, kind: EventKind, of: u32) {
+    fn tell_venue(
+        &mut self,
+        command: &Command,
+        leg: &Leg<'_>,
+        kind: EventKind,
+        of: u32,
+        live: bool,
+    ) {
         let order = leg.order;
         self.outlet.event(leg.user, |event| {
             event.command = Command {
@@ -104,7 +116,7 @@ impl<O: Outlet> RingReports<O> {
             };
             event.kind = kind;
             event.whole = true;
-            event.live = true;
+            event.live = live;
             event.user = leg.user;
             event.venue = leg.venue;
             event.user_ref = UserRefNum(leg.number);

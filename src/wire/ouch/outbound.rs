@@ -345,6 +345,14 @@ impl Buffer {
         &self.bytes[..self.len]
     }
 
+    /// The message as an Unsequenced Data packet, as a client sends it.
+    #[inline]
+    pub fn client_packet(&mut self) -> &[u8] {
+        let head = header(kind::UNSEQUENCED, self.len - HEADER_BYTES);
+        self.bytes[..HEADER_BYTES].copy_from_slice(&head);
+        &self.bytes[..self.len]
+    }
+
     /// Starts over with a message that has no appendage.
     #[inline]
     pub fn start_bare(&mut self, message: &(impl IntoBytes + Immutable)) {

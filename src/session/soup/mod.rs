@@ -1,4 +1,8 @@
-//! The server's side of one SoupBinTCP connection.
+//! One SoupBinTCP connection: the server's side, and in `caller` the client's.
+
+mod caller;
+
+pub use caller::{Broken, Caller, Heard, Wanted};
 
 use crate::order::{NANOS_PER_SEC, UnixNanos};
 use crate::wire::soupbin::{BadPacket, Login, Packet, kind};
