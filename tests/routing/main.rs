@@ -5,6 +5,7 @@ mod common;
 #[path = "../fix/peer.rs"]
 mod peer;
 
+mod kills;
 mod outside;
 mod whole;
 
@@ -63,13 +64,18 @@ pub fn gateway(
     policy: &str,
     more: &str,
 ) -> Venue {
+    Venue::start_in(scratch, &gateway_text(venue, protocol, policy, more))
+}
+
+/// Its configuration.
+pub fn gateway_text(venue: SocketAddr, protocol: &str, policy: &str, more: &str) -> String {
     let ids = match protocol {
         "ouch5" => "username = \"GATE\"\npassword = \"secret\"",
         _ => {
             "sender_comp_id = \"MILLRACE\"\ntarget_comp_id = \"XOUT\"\nusername = \"GATE\"\npassword = \"secret\""
         }
     };
-    let text = format!(
+    format!(
         r#"
 [gateway]
 idle = "park"
@@ -130,9 +136,11 @@ reconnect_ms = [20, 200]
 [routing.default]
 policy = "{policy}"
 venues = ["XOUT"]
+[risk.default]
+max_messages_per_second = 1000000
+self_trade = "allow"
 "#
-    );
-    Venue::start_in(scratch, &text)
+    )
 }
 
 /// A FIX client of the gateway's.
