@@ -212,6 +212,7 @@ impl Venue {
             watchers: None,
             snapshots: None,
             venues: vec![],
+            mischief: None,
         };
         let rings = GatewayRings {
             commands,

@@ -1,8 +1,8 @@
 //! What each command does to the book.
 
 use crate::order::{
-    CancelReason, Command, CommandKind, NUMBERS_BY_PLACE, OrderFlags, PROTOCOL_AT, Policy, Reject,
-    Route, Slot, SymbolId, VENUE,
+    CancelReason, Command, CommandKind, Holding, NUMBERS_BY_PLACE, OrderFlags, PROTOCOL_AT, Policy,
+    Reject, Route, Slot, SymbolId, VENUE,
 };
 
 use super::order::{NO_LEVEL, Order};
@@ -35,6 +35,7 @@ impl Book {
             CommandKind::MoveStream => {}
             CommandKind::VenueSaid => self.venue_said(command, reports),
             CommandKind::Chase => self.chase(command, reports),
+            CommandKind::Bust => undo(command, reports),
             CommandKind::DefineUser => {
                 if is_venue(command) {
                     self.define_venue(command.user);
@@ -163,6 +164,16 @@ impl Book {
             reports.modified(command, command.slot, order);
         }
     }
+}
+
+/// Tells one side of a trade that it was undone.
+fn undo(command: &Command, reports: &mut impl Reports) {
+    let (number, _) = command.text.split_first_chunk().expect("a text is longer");
+    let holding = Holding { symbol: command.symbol, buys: command.side.is_buy() };
+    let (user, user_ref, qty, price) = (command.user, command.user_ref, command.qty, command.price);
+    let match_number = u64::from_le_bytes(*number);
+    let what = Outside::Busted { user, user_ref, holding, qty, price, match_number, venue: 0 };
+    reports.outside(command, what);
 }
 
 /// Whether the definition of a user is a venue's: in its text the place of what it speaks says so.

@@ -38,8 +38,9 @@ impl Places {
     /// Which book carries a command out: what is about no order is the first one's.
     #[inline]
     pub fn of_command(&self, command: &Command) -> usize {
-        use CommandKind::{Cancel, Chase, Enter, Modify, Replace, VenueSaid};
-        let of_order = [Enter, Replace, Cancel, Modify, VenueSaid, Chase].contains(&command.kind);
+        use CommandKind::{Bust, Cancel, Chase, Enter, Modify, Replace, VenueSaid};
+        let of_order =
+            [Enter, Replace, Cancel, Modify, VenueSaid, Chase, Bust].contains(&command.kind);
         if self.books == 1 || !of_order {
             return 0;
         }

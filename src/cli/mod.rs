@@ -27,6 +27,7 @@ mod signals;
 mod source;
 mod stats;
 mod trade;
+mod venue;
 
 use std::process::ExitCode;
 
@@ -71,6 +72,7 @@ enum Command {
     Backtest(backtest::Arguments),
     Signals(signals::Arguments),
     Trade(trade::Arguments),
+    Venue(venue::Arguments),
     Stats(stats::Arguments),
     Connections(connections::Arguments),
     Ring(ring::Arguments),
@@ -80,7 +82,7 @@ enum Command {
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    if !matches!(command, Command::Run(_) | Command::Demo(_)) {
+    if !matches!(command, Command::Run(_) | Command::Demo(_) | Command::Venue(_)) {
         crate::runtime::signals::end_on_closed_pipe();
     }
     let done = match command {
@@ -101,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Signals(arguments) => signals::run(&arguments),
         Command::Trade(arguments) => trade::run(&arguments),
+        Command::Venue(arguments) => venue::run(&arguments),
         Command::Stats(arguments) => stats::run(&arguments),
         Command::Connections(arguments) => connections::run(&arguments),
         Command::Ring(arguments) => ring::run(&arguments),

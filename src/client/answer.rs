@@ -75,6 +75,13 @@ pub enum Answer {
     AccountQueryResponse {
         next_user_ref: u32,
     },
+    CancelPending {
+        user_ref: u32,
+    },
+    BrokenTrade {
+        user_ref: u32,
+        match_number: u64,
+    },
     Unknown(Vec<u8>),
 }
 
@@ -94,6 +101,14 @@ impl Answer {
 
     fn known(bytes: &[u8]) -> Option<Answer> {
         Some(match bytes.first()? {
+            b'P' => Answer::CancelPending {
+                user_ref: view::<wire::CancelPending>(bytes)?.user_ref.get(),
+            },
+            b'B' => {
+                let m: &wire::BrokenTrade = view(bytes)?;
+                let (user_ref, match_number) = (m.user_ref.get(), m.match_number.get());
+                Answer::BrokenTrade { user_ref, match_number }
+            }
             b'S' => Answer::SystemEvent { event: view::<wire::SystemEvent>(bytes)?.event.into() },
             b'A' => {
                 let m: &wire::Accepted = view(bytes)?;
@@ -266,6 +281,12 @@ impl fmt::Display for Answer {
                 let price = price_text(*price);
                 write!(f, "accepted   #{user_ref} {side} {quantity} {symbol} at {price}")?;
                 write!(f, ", order {reference}{}", if *live { "" } else { ", dead" })
+            }
+            Answer::CancelPending { user_ref } => {
+                write!(f, "pending    #{user_ref}: the cancel is on its way to the venue")
+            }
+            Answer::BrokenTrade { user_ref, match_number } => {
+                write!(f, "broken     #{user_ref}: trade {match_number} was undone")
             }
             Answer::Replaced { orig_user_ref, user_ref, quantity, price, live } => {
                 let price = price_text(*price);

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::frames::Tcp;
 use super::types::{Config, Port, Protocol, Symbol, Topology, TransportKind, User};
 use super::{BUILT_IN, ConfigError};
-use super::{segments, venues};
+use super::{mischief, segments, venues};
 use crate::order::{FIRMS_MAX, SYMBOLS_MAX, USERS_MAX};
 
 /// The smallest MTU of the feed: IPv6, UDP and MoldUDP64 headers, and the longest message.
@@ -105,6 +105,7 @@ pub(super) fn check_whole(config: &Config, text: &str, name: &str) -> Result<(),
         segments::check(config, &checker)?;
     }
     check_risk(config, &checker)?;
+    mischief::check(config, &checker)?;
     venues::check(config, &checker)
 }
 

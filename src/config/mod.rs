@@ -5,6 +5,7 @@ mod check;
 mod error;
 mod feed;
 mod frames;
+mod mischief;
 mod segments;
 mod symbols;
 mod types;
@@ -14,6 +15,7 @@ pub use check::FEED_MTU_MIN;
 pub use error::ConfigError;
 pub use feed::Feed;
 pub use frames::{AfXdp, AfXdpMode, Checksums, Dpdk, Faults, Tcp};
+pub use mischief::Mischief;
 pub use segments::SegmentTable;
 pub use types::{
     Ack, Audit, Config, Gateway, Idle, Limits, Money, Password, Port, Protocol, Risk,

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::feed::Feed;
 use super::frames::{AfXdp, Dpdk, Faults, Tcp};
+use super::mischief::Mischief;
 use super::segments::SegmentTable;
 use super::venues::{Routing, Venue};
 use crate::order::Price;
@@ -47,6 +48,9 @@ pub struct Config {
     /// What a test network does to frames.
     #[serde(default)]
     pub faults: Option<Faults>,
+    /// What a venue for tests does to those who trade there.
+    #[serde(default)]
+    pub mischief: Option<Spanned<Mischief>>,
     /// Market data, if there is any.
     #[serde(default)]
     pub feed: Option<Feed>,

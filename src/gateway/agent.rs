@@ -18,6 +18,7 @@ use super::conn::is_there;
 use super::fix;
 use super::home::Peers;
 use super::logins::{AuthLine, Logins};
+use super::mischief::{Mischief, MischiefSetup};
 use super::pace::Pace;
 use super::passwords::Passwords;
 use super::replay::{Chunk, ReplayRequest, Replays};
@@ -108,6 +109,8 @@ pub struct GatewaySetup {
     pub snapshots: Option<Snapshots>,
     /// Venues that are called from here.
     pub venues: Vec<VenueSetup>,
+    /// What is done to those who trade here, where that is for tests.
+    pub mischief: Option<MischiefSetup>,
 }
 
 /// A gateway's ring ends.
@@ -205,6 +208,7 @@ impl<T: Transport> Gateway<T> {
                 .into_iter()
                 .map(|venue| Line::new(venue, &setup.counters))
                 .collect(),
+            mischief: setup.mischief.map(|of| Box::new(Mischief::new(of, all.len()))),
             stopping: false,
         };
         Gateway {
@@ -239,6 +243,9 @@ impl<T: Transport> Gateway<T> {
         work += state.disconnect_users() + state.attend_peers();
         if !state.lines.is_empty() {
             work += state.attend_venues(&mut self.transport);
+        }
+        if state.mischief.is_some() {
+            work += state.do_mischief();
         }
         // Every byte read must find room for the commands it may hold, and what was left of an
         // earlier read for one more on each connection read.
@@ -513,6 +520,9 @@ impl<T: Transport> Gateway<T> {
     /// anything; nothing if something is under way.
     pub fn quiet_us(&mut self) -> Option<u32> {
         let to_send = self.frames.as_mut().map_or(0, Consumer::available);
+        if self.state.mischief.as_ref().is_some_and(|mischief| mischief.is_waiting()) {
+            return None;
+        }
         if !(self.is_idle() && self.may_sleep() && self.chunks.available() + to_send == 0) {
             return None;
         }

@@ -14,6 +14,7 @@ mod home;
 mod ledger;
 mod login;
 mod logins;
+mod mischief;
 mod ouch42;
 mod ouch5;
 mod pace;
@@ -37,6 +38,7 @@ pub use auth::{
 pub use fix::COMP_ID_MAX;
 pub use home::Peers;
 pub use logins::AuthLine;
+pub use mischief::MischiefSetup;
 pub use ouch5::translate as translate_ouch5;
 pub use passwords::Passwords;
 pub use relay::{Back, Ends as RelayEnds, Front, PARCELS, Parcel};

@@ -21,6 +21,7 @@ use super::conn::{Conn, Session, Source, is_there};
 use super::fix;
 use super::home::Peers;
 use super::logins::Logins;
+use super::mischief::Mischief;
 use super::ouch5::translate;
 use super::pace::Pace;
 use super::replay::{ReplayRequest, Replays};
@@ -124,6 +125,8 @@ pub(super) struct State {
     pub snapshots: Option<Snapshots>,
     /// The lines to venues.
     pub lines: Vec<Line>,
+    /// What is done to those who trade here, where that is for tests.
+    pub mischief: Option<Box<Mischief>>,
     /// The gateway ends: what lost sessions mean was asked for already.
     pub stopping: bool,
     /// Connections with something to send that is not their user's stream.
@@ -246,6 +249,9 @@ impl State {
             out.stream.release_all();
         }
         let until = out.stream.end();
+        if let Some(mischief) = &mut self.mischief {
+            mischief.told(event, (from, until), self.now_ns);
+        }
         if !hold_until_durable {
             self.mark_dirty(id);
         }
@@ -275,7 +281,10 @@ impl State {
         self.counters.messages_in.add(1);
         let now_ns = self.now_ns;
         self.tap.put(Direction::In, Some(user), now_ns, bytes);
-        let State { users, names, directory, commands, order_names_max, .. } = self;
+        if self.mischief.as_mut().is_some_and(|mischief| mischief.cuts()) {
+            self.to_close.push(id);
+        }
+        let State { users, names, directory, commands, order_names_max, mischief, .. } = self;
         let of = &mut users[user.index()];
         let sender = Sender {
             user,
@@ -299,7 +308,14 @@ impl State {
                 }
             }
             _ => Inbound::parse(bytes)
-                .map(|message| commands.stage_with(|place| translate(message, &sender, place)))
+                .map(|message| {
+                    commands.stage_with(|place| {
+                        translate(message, &sender, place);
+                        if let Some(mischief) = mischief {
+                            mischief.meddle(place);
+                        }
+                    })
+                })
                 .map_err(Unusable::from),
         };
         match bad {

@@ -371,8 +371,11 @@ impl State {
     /// Up to where a connection's stream may be sent now, which stands at `offset`: a venue's as far as it takes it.
     pub(super) fn may_send_until(&mut self, user: UserId, offset: u64) -> u64 {
         let now_ns = self.now_ns;
-        let State { lines, users, .. } = self;
+        let State { lines, users, mischief, .. } = self;
         let stream = users[user.index()].stream();
+        if let Some(mischief) = mischief {
+            return mischief.may_send_until(user, stream, now_ns);
+        }
         let Some(line) = lines.iter_mut().find(|line| line.setup.user == user) else {
             return stream.released();
         };

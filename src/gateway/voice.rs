@@ -106,6 +106,13 @@ impl Voice {
         }
     }
 
+    /// Remembers what trades were called, in case one is undone.
+    pub fn remember_trades(&mut self, remembers: bool) {
+        if let Voice::Fix(voice) = self {
+            voice.remembers_trades = remembers;
+        }
+    }
+
     /// Whether it is FIX.
     pub(super) fn is_fix(&self) -> bool {
         matches!(self, Voice::Fix(_))

@@ -38,6 +38,8 @@ pub enum CommandKind {
     /// What a session says or has heard, beside orders: it takes a number in the user's stream,
     /// or only moves `number_in`. The gateway alone knows what its other fields mean.
     Session = 11,
+    /// Undo a trade of a user's: `qty` shares at `price`, its match number at the beginning of `text`. The venue's own.
+    Bust = 20,
     /// Text that does not fit into the user's next command, which says how much of it is its own
     /// ([`Command::carried`]).
     Text = 12,

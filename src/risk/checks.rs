@@ -9,8 +9,8 @@ impl Risk {
     #[inline]
     pub(super) fn decide(&mut self, command: &mut Command, now_ns: UnixNanos) -> bool {
         command.firm = self.users[command.user.index()].firm;
-        use CommandKind::{Session, Text, VenueSaid, VenueState};
-        if matches!(command.kind, Session | Text | VenueSaid | VenueState) {
+        use CommandKind::{Bust, Session, Text, VenueSaid, VenueState};
+        if matches!(command.kind, Session | Text | VenueSaid | VenueState | Bust) {
             return true;
         }
         let within_rate = self.take_token(command, now_ns);

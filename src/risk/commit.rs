@@ -53,6 +53,7 @@ impl Risk {
             | CommandKind::Text
             | CommandKind::VenueSaid
             | CommandKind::Chase
+            | CommandKind::Bust
             | CommandKind::DefineAlias
             | CommandKind::DefineNumbers => {}
             CommandKind::VenueState => self.set_venue(command.user, command.qty),

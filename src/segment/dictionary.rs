@@ -39,7 +39,11 @@ impl UserEntry {
     /// How it is told what happens.
     pub fn voice(&self, secrets: &Secrets) -> Voice {
         match self.venue {
-            false => Voice::new(self.protocol, &self.own_comp_id, &self.comp_id),
+            false => {
+                let mut voice = Voice::new(self.protocol, &self.own_comp_id, &self.comp_id);
+                voice.remember_trades(secrets.undoes);
+                voice
+            }
             true => Voice::to_venue(
                 self.protocol,
                 &self.own_comp_id,
@@ -50,9 +54,13 @@ impl UserEntry {
     }
 }
 
-/// What venues are to be told of who calls. No journal knows it.
+/// What voices depend on that no journal knows: who calls venues, and whether trades are undone.
 #[derive(Clone, Default)]
-pub struct Secrets(HashMap<String, Secret>);
+pub struct Secrets {
+    of: HashMap<String, Secret>,
+    /// Trades here may be undone, and are remembered for that.
+    undoes: bool,
+}
 
 impl Secrets {
     /// Those of the configuration.
@@ -64,11 +72,12 @@ impl Secrets {
             let name = venue.name.get_ref().to_ascii_uppercase();
             (name, Secret { username, password: password.unwrap_or_default() })
         };
-        Secrets(config.venues.iter().map(secret).collect())
+        let undoes = config.mischief.as_ref().is_some_and(|of| of.get_ref().bust_ppm > 0);
+        Secrets { of: config.venues.iter().map(secret).collect(), undoes }
     }
 
     fn of(&self, venue: &str) -> Secret {
-        self.0.get(venue).cloned().unwrap_or_default()
+        self.of.get(venue).cloned().unwrap_or_default()
     }
 }
 

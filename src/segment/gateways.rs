@@ -12,10 +12,10 @@ use super::transport::AnyTransport;
 use super::{SegmentError, Shown, regenerate};
 use crate::audit::{self, Direction, Overload, Slot, Tap};
 use crate::book::{Events, Progress};
-use crate::config::{Ack, Audit, Config};
+use crate::config::{Ack, Audit, Config, Mischief};
 use crate::gateway::{
-    AuthAnswer, AuthLine, AuthRequest, Gateway, GatewayRings, GatewaySetup, Names, Outbound,
-    Passwords, Peers, Replayer, Sightings, Snapshots, UserSetup, VenueSetup, Watchers,
+    AuthAnswer, AuthLine, AuthRequest, Gateway, GatewayRings, GatewaySetup, MischiefSetup, Names,
+    Outbound, Passwords, Peers, Replayer, Sightings, Snapshots, UserSetup, VenueSetup, Watchers,
 };
 use crate::journal::Durable;
 use crate::net::frames::Whole;
@@ -123,6 +123,17 @@ pub(super) struct Surroundings {
     pub audit: Option<Consumer<Slot>>,
 }
 
+/// What a gateway for tests does.
+fn mischief(of: &Mischief) -> MischiefSetup {
+    MischiefSetup {
+        seed: of.seed,
+        delay_ns: u64::from(of.delay_us) * 1_000,
+        reject_ppm: of.reject_ppm,
+        bust_ppm: of.bust_ppm,
+        disconnect_ppm: of.disconnect_ppm,
+    }
+}
+
 /// What makes a gateway the gallery.
 pub(super) struct InGallery {
     pub watchers: Watchers,
@@ -223,6 +234,7 @@ impl Common<'_> {
             watchers,
             snapshots,
             venues: if calls { self.venues.clone() } else { vec![] },
+            mischief: self.config.mischief.as_ref().map(|of| mischief(of.get_ref())),
         };
         let (frames_tx, frames) = match self.feed_frames && number == 0 {
             true => {

@@ -142,6 +142,13 @@ impl Venue {
         self.segment.as_ref().unwrap().counters().get(name).get()
     }
 
+    /// All counters that are not 0.
+    pub fn counters(&self) -> Vec<(String, u64)> {
+        let all = self.segment.as_ref().unwrap().counters().snapshot();
+        let some = all.into_iter().filter(|(_, value)| *value > 0);
+        some.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     /// Waits until a counter is at least `value`.
     pub fn wait_for(&self, name: &str, value: u64) {
         let deadline = std::time::Instant::now() + PATIENCE;

@@ -1,7 +1,8 @@
 //! A FIX client that does what it is told, right or wrong.
+#![allow(dead_code, reason = "each test uses some of it")]
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use millrace::wire::fix::value::Timestamps;
@@ -99,6 +100,27 @@ impl Peer {
             next_out: 1,
             next_in: 1,
         }
+    }
+
+    /// The side that is called: it accepts the next connection.
+    pub fn accept(listener: &TcpListener, version: &str, comp_id: &str) -> Peer {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+        Peer {
+            stream,
+            buffer: vec![],
+            version: version.to_owned(),
+            comp_id: comp_id.to_owned(),
+            target: "MILLRACE".to_owned(),
+            next_out: 1,
+            next_in: 1,
+        }
+    }
+
+    /// Ends the connection without a word.
+    pub fn hang_up(&self) {
+        self.stream.shutdown(std::net::Shutdown::Both).unwrap();
     }
 
     /// Connects anew and goes on with its numbers.

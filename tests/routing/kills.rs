@@ -15,9 +15,21 @@ fn rounds() -> u32 {
     std::env::var("MILLRACE_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(6)
 }
 
+/// Logs in, as soon as an earlier connection is seen to have ended.
+fn log_in(address: SocketAddr, user: &str, number: u64) -> Client {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match Client::login(address, user, "secret", number) {
+            Ok(client) => return client,
+            Err(error) => assert!(Instant::now() < deadline, "{error:?}"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Everything a user was ever told, up to now.
 fn everything(address: SocketAddr, user: &str) -> Vec<Answer> {
-    let mut client = Client::login(address, user, "secret", 1).unwrap();
+    let mut client = log_in(address, user, 1);
     let mut all = vec![];
     while let Some(received) = client.receive(Duration::from_millis(200)).unwrap() {
         if let Received::Message(_, message) = received {
@@ -101,7 +113,7 @@ fn trade_until_gone(mut client: Client, seed: u64, mut next: u32) {
 
 /// The first number that a user has not used.
 fn next_ref(address: SocketAddr, user: &str) -> u32 {
-    let mut client = Client::login(address, user, "secret", 0).unwrap();
+    let mut client = log_in(address, user, 0);
     client.send(&millrace::client::account_query()).unwrap();
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
@@ -136,14 +148,14 @@ fn kill_under_load(protocol: &str, policy: &str, more: &str) {
             .zip(0u64..)
             .map(|(user, n)| {
                 let next = next_ref(address, user);
-                let client = Client::login(address, user, "secret", 0).unwrap();
+                let client = log_in(address, user, 0);
                 let seed = 7_919 * u64::from(round) + n + 1;
                 std::thread::spawn(move || trade_until_gone(client, seed, next))
             })
             .collect();
         let maker = std::thread::spawn({
             let next = next_ref(outside.address, "MAKER");
-            let mut client = outside.client("MAKER");
+            let mut client = log_in(outside.address, "MAKER", 0);
             move || {
                 let until = Instant::now() + Duration::from_millis(400);
                 for n in next.. {

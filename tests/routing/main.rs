@@ -6,6 +6,7 @@ mod common;
 mod peer;
 
 mod kills;
+mod mischief;
 mod outside;
 mod whole;
 
@@ -16,7 +17,12 @@ use peer::Peer;
 
 /// An outside exchange: FIX for the gateway, OUCH for somebody who trades there.
 pub fn exchange(scratch: Scratch, fix: SocketAddr, protocol: &str) -> Venue {
-    let text = format!(
+    Venue::start_in(scratch, &exchange_text(fix, protocol))
+}
+
+/// Its configuration.
+pub fn exchange_text(fix: SocketAddr, protocol: &str) -> String {
+    format!(
         r#"
 [gateway]
 idle = "park"
@@ -52,8 +58,7 @@ reference_price = "100.00"
         } else {
             "protocol = \"ouch5\""
         },
-    );
-    Venue::start_in(scratch, &text)
+    )
 }
 
 /// The gateway, with one venue at an address and a policy for everybody.

@@ -24,7 +24,7 @@ pub struct Abroad {
 }
 
 impl Abroad {
-    fn remember(&mut self, match_number: u64, exec_id: u64) {
+    pub(super) fn remember(&mut self, match_number: u64, exec_id: u64) {
         if self.recent.len() == TRADES_MAX
             && let Some(old) = self.recent.pop_front()
         {
@@ -67,18 +67,18 @@ impl Voice {
         let number = event.user_ref.0;
         let Some(order) = self.orders.get_mut(number) else { return };
         order.undo(event.qty, event.price);
-        let fix44 = self.ends.version == Version::Fix44;
-        let exec_type = if fix44 { exec::TRADE_CANCEL } else { order.status };
         let told = self.abroad.by_match.get(&event.reference).copied();
         let head = self.exec_head(event.user);
-        self.report(event, number, exec_type, names, out, |writer, event| {
+        self.report(event, number, exec::TRADE_CANCEL, names, out, |writer, event| {
             match told {
                 Some(told) => writer.text_and_number(b"19=", head.get(), told),
                 None => writer.bytes(b"19=", b"NONE"),
             };
             writer.number(b"32=", event.qty.into()).price(b"31=", event.price);
-            writer.bytes(b"30=", names.venue(event.venue));
-            writer.bytes(b"58=", b"the venue undid the trade");
+            if event.venue != 0 {
+                writer.bytes(b"30=", names.venue(event.venue));
+            }
+            writer.bytes(b"58=", b"the trade was undone");
         });
     }
 

@@ -75,6 +75,8 @@ pub struct Voice {
     pub(super) calls: Option<Box<Calls>>,
     /// ExecIDs of trades at venues, by match number, in case one is undone.
     pub(super) abroad: Abroad,
+    /// Trades here may be undone too.
+    pub remembers_trades: bool,
 }
 
 impl Voice {
@@ -95,6 +97,7 @@ impl Voice {
             copies: None,
             calls: None,
             abroad: Abroad::default(),
+            remembers_trades: false,
         }
     }
 
@@ -245,6 +248,9 @@ impl Voice {
             Version::Fix44 => exec::TRADE,
         };
         let fix44 = self.ends.version == Version::Fix44;
+        if self.remembers_trades {
+            self.abroad.remember(event.reference, self.told + 1);
+        }
         self.report(event, number, exec_type, names, out, |writer, event| {
             writer.number(b"32=", event.qty.into()).price(b"31=", event.price);
             if fix44 {
@@ -553,14 +559,19 @@ impl Voice {
 /// ExecTransType, which FIX 4.3 did away with.
 fn put_transaction(writer: &mut Writer<'_>, version: Version, exec_type: u8) {
     if version == Version::Fix42 {
-        writer.character(b"20=", if exec_type == exec::STATUS { b'3' } else { b'0' });
+        let transaction = match exec_type {
+            exec::STATUS => b'3',
+            exec::TRADE_CANCEL => b'1',
+            _ => b'0',
+        };
+        writer.character(b"20=", transaction);
     }
 }
 
 /// ExecType: FIX 4.2 tells a status by ExecTransType, and here the order's own.
 fn exec_type_of(version: Version, exec_type: u8, status: u8) -> u8 {
     match (version, exec_type) {
-        (Version::Fix42, exec::STATUS) => status,
+        (Version::Fix42, exec::STATUS | exec::TRADE_CANCEL) => status,
         _ => exec_type,
     }
 }

@@ -322,7 +322,11 @@ impl State {
             return self.venue_said(user, message, next_in);
         }
         let now_ns = self.now_ns;
-        let State { users, directory, names, commands, words, order_names_max, .. } = self;
+        if self.mischief.as_mut().is_some_and(|mischief| mischief.cuts()) {
+            self.to_close.extend(self.users[user.index()].conn);
+        }
+        let State { users, directory, names, commands, words, order_names_max, mischief, .. } =
+            self;
         let of = &mut users[user.index()];
         let sender = Sender {
             user,
@@ -353,6 +357,9 @@ impl State {
             Asked::Command => {
                 out.progress.next_in = next_in;
                 command.number_in = next_in as u32;
+                if let Some(mischief) = mischief {
+                    mischief.meddle(&mut command);
+                }
                 carry(words.get(), &mut command, |part| {
                     commands.stage(part);
                 });
