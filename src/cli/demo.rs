@@ -32,6 +32,10 @@ pub struct Arguments {
     /// Keep the data directory, and print where it is.
     #[arg(long)]
     keep: bool,
+    /// Show routing instead: an exchange behind the gateway, three firms with a policy each, and what came of it on
+    /// one page, both sides recovered from their journals and compared.
+    #[arg(long)]
+    route: bool,
     /// Show the trading pipeline instead: gateway, feed, recorder, signals, a market maker and a random flow for ten
     /// seconds; then the maker back-tested on what was recorded. Leaves a report.
     #[cfg(feature = "lab")]
@@ -67,6 +71,8 @@ const SYMBOL: &str = "PERF";
 /// How long the pipeline trades.
 #[cfg(feature = "lab")]
 const PIPELINE: Duration = Duration::from_secs(10);
+/// Messages a second that routing is shown with, at most.
+const ROUTED_RATE: u64 = 2_000;
 /// How long the last answers may take.
 const SETTLE: Duration = Duration::from_secs(30);
 
@@ -94,6 +100,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
         return super::pipeline::run(&dir, PIPELINE);
     }
     let scratch = Scratch { dir, keep: arguments.keep };
+    if arguments.route {
+        return super::route::run(&scratch.dir, arguments.seconds, arguments.rate.min(ROUTED_RATE));
+    }
     let carrier = arguments.transport.carrier();
     let playground = match carrier {
         Carrier::Kernel => None,

@@ -22,6 +22,7 @@ mod record;
 #[cfg(feature = "lab")]
 mod replay;
 mod ring;
+mod route;
 mod run;
 mod signals;
 mod source;
@@ -40,6 +41,7 @@ use clap::{Parser, Subcommand};
 #[command(after_help = "\
 Examples:
   millrace demo                                 five seconds of trading on loopback, then a recovery
+  millrace demo --route                         clients in front, crossing inside, an exchange behind
   millrace run                                  the built-in configuration on 127.0.0.1:7001
   millrace order --user TRADE1 --password secret buy 100 AAPL 190.00
   millrace run --config millrace.toml           your own configuration

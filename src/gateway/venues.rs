@@ -214,9 +214,11 @@ impl State {
             place.qty = u32::from(is_up) + u32::from(is_up && all);
         });
         if staged {
-            line.told_up = Some(is_up);
-            let tell = if is_up { tell_up } else { tell_down };
-            self.record(tell, [at as u64 + 1, 0, 0, 0]);
+            let was_told = line.told_up.replace(is_up).is_some();
+            if is_up || was_told {
+                let tell = if is_up { tell_up } else { tell_down };
+                self.record(tell, [at as u64 + 1, 0, 0, 0]);
+            }
         }
     }
 

@@ -263,6 +263,11 @@ impl Dictionary {
         self.venues.iter().position(|venue| *venue == user).map(|at| at as u8 + 1)
     }
 
+    /// The number of a firm.
+    pub fn firm(&self, name: &str) -> Option<FirmId> {
+        self.firm_of.get(name).map(|at| FirmId(*at as u16))
+    }
+
     /// The number of a symbol.
     pub fn symbol(&self, name: &str) -> Option<SymbolId> {
         self.symbol_of.get(name).map(|at| SymbolId(*at as u16))
