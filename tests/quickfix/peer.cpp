@@ -106,6 +106,9 @@ class Peer : public FIX::NullApplication {
     bool live = status == "0" || status == "1";
     if (live && cum + leaves != std::stol(text(message, 38)))
       fail("does not add up: " + message.toString());
+    // Passed on to a venue: what becomes of it is told.
+    if (type == "6" || type == "E") return;
+    if (text(message, 32).size() && type != "H") note("filled", text(message, 32));
     if (type == "I" || text(message, 20) == "3") {
       ++states_;
       return;
