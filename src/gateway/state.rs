@@ -230,8 +230,9 @@ impl State {
         // Of what is copied the audit file has the original.
         if self.tap.is_on() && event.user == id {
             let message = out.voice.message_of(packet);
-            if user.setup.venue && out.voice.is_fix() {
-                // What is said to a venue may be a Logon.
+            let said = out.voice.fix().and_then(|voice| voice.said);
+            if user.setup.venue && said.is_some() {
+                // A Logon at a venue says who calls.
                 let masked = fix::masked(message);
                 self.tap.put(Direction::Out, Some(id), self.now_ns, &masked);
             } else {

@@ -113,11 +113,6 @@ impl Voice {
         }
     }
 
-    /// Whether it is FIX.
-    pub(super) fn is_fix(&self) -> bool {
-        matches!(self, Voice::Fix(_))
-    }
-
     /// What a FIX session is told by.
     pub(super) fn fix(&mut self) -> Option<&mut fix::Voice> {
         match self {

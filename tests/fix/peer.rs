@@ -89,22 +89,15 @@ pub fn frame(version: &str, body: &str) -> Vec<u8> {
 impl Peer {
     pub fn connect(to: SocketAddr, version: &str, comp_id: &str) -> Peer {
         let stream = TcpStream::connect_timeout(&to, Duration::from_secs(5)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-        Peer {
-            stream,
-            buffer: vec![],
-            version: version.to_owned(),
-            comp_id: comp_id.to_owned(),
-            target: "MILLRACE".to_owned(),
-            next_out: 1,
-            next_in: 1,
-        }
+        Peer::on(stream, version, comp_id)
     }
 
     /// The side that is called: it accepts the next connection.
     pub fn accept(listener: &TcpListener, version: &str, comp_id: &str) -> Peer {
-        let (stream, _) = listener.accept().unwrap();
+        Peer::on(listener.accept().unwrap().0, version, comp_id)
+    }
+
+    fn on(stream: TcpStream, version: &str, comp_id: &str) -> Peer {
         stream.set_nodelay(true).unwrap();
         stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
         Peer {

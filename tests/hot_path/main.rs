@@ -116,6 +116,67 @@ keep = 1024
     segment.stop();
 }
 
+/// Nor does an order that goes on to an exchange, there and back, on either side.
+fn with_a_venue(protocol: &str) {
+    let (scratch, there) = (Scratch::new(), Scratch::new());
+    let gate = match protocol {
+        "ouch5" => "",
+        _ => "fix_comp_id = \"MILLRACE\"",
+    };
+    let outside = format!(
+        r#"
+[[port]]
+protocol = "{protocol}"
+listen = "127.0.0.1:0"
+[[user]]
+name = "GATE"
+{gate}
+password = "secret"
+firm = "GATE"
+cancel_on_disconnect = false
+[[symbol]]
+"#
+    );
+    let gateway = "ack = \"sequenced\"\nfix_comp_id = \"XOUT\"";
+    let text = config_text(gateway, "").replacen("[[symbol]]\n", &outside, 1);
+    let exchange = Segment::start(&config(&there.0, &text)).unwrap();
+    let ends = match protocol {
+        "ouch5" => "username = \"GATE\"",
+        _ => "sender_comp_id = \"MILLRACE\"\ntarget_comp_id = \"XOUT\"",
+    };
+    let venue = format!(
+        r#"
+[[venue]]
+name = "XOUT"
+protocol = "{protocol}"
+connect = "{}"
+{ends}
+password = "secret"
+max_messages_per_second = 1000000
+[routing.default]
+policy = "route-only"
+venues = ["XOUT"]
+"#,
+        exchange.addresses()[1]
+    );
+    let text = config_text("ack = \"sequenced\"", "") + &venue;
+    let segment = Segment::start(&config(&scratch.0, &text)).unwrap();
+    let deadline = std::time::Instant::now() + common::PATIENCE;
+    while segment.counters().get("venue.XOUT.state").get() != 3 {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let mut session = PingPong::new(segment.addresses()[0], "ALICE", 3_000, false);
+    session.run(1_000);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    session.run(2_000);
+    let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    assert_eq!(allocated, 0, "{protocol}: allocations for 2000 orders that go to a venue");
+    segment.stop();
+    exchange.stop();
+}
+
 /// Every thread of the process counts, journal and helpers too; both topologies, both kinds of
 /// acknowledgement; on other transports with `MILLRACE_TEST_TRANSPORT`. One test, because nothing else may run beside it.
 #[test]
@@ -147,6 +208,8 @@ fn an_order_allocates_nothing_and_makes_two_system_calls() {
 
     if transport::is_kernel() {
         with_a_feed();
+        with_a_venue("fix44");
+        with_a_venue("ouch5");
     }
 
     let scratch = Scratch::new();

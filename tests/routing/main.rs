@@ -15,6 +15,21 @@ use std::net::SocketAddr;
 use common::{Scratch, Venue};
 use peer::Peer;
 
+/// What both sides have in common: small tables and a quiet idle strategy, and two symbols.
+const HEAD: &str = r#"[gateway]
+idle = "park"
+max_orders = 4096
+ring_capacity = 2048
+stream_window_bytes = 262144
+"#;
+const SYMBOLS: &str = r#"[[symbol]]
+name = "AAPL"
+reference_price = "100.00"
+[[symbol]]
+name = "MSFT"
+reference_price = "100.00"
+"#;
+
 /// An outside exchange: FIX for the gateway, OUCH for somebody who trades there.
 pub fn exchange(scratch: Scratch, fix: SocketAddr, protocol: &str) -> Venue {
     Venue::start_in(scratch, &exchange_text(fix, protocol))
@@ -24,12 +39,7 @@ pub fn exchange(scratch: Scratch, fix: SocketAddr, protocol: &str) -> Venue {
 pub fn exchange_text(fix: SocketAddr, protocol: &str) -> String {
     format!(
         r#"
-[gateway]
-idle = "park"
-max_orders = 4096
-ring_capacity = 2048
-stream_window_bytes = 262144
-fix_comp_id = "XOUT"
+{HEAD}fix_comp_id = "XOUT"
 [[port]]
 protocol = "ouch5"
 listen = "127.0.0.1:0"
@@ -46,13 +56,7 @@ cancel_on_disconnect = false
 name = "MAKER"
 password = "secret"
 firm = "MMM"
-[[symbol]]
-name = "AAPL"
-reference_price = "100.00"
-[[symbol]]
-name = "MSFT"
-reference_price = "100.00"
-"#,
+{SYMBOLS}"#,
         gate = if protocol.starts_with("fix") {
             "fix_comp_id = \"MILLRACE\""
         } else {
@@ -82,12 +86,7 @@ pub fn gateway_text(venue: SocketAddr, protocol: &str, policy: &str, more: &str)
     };
     format!(
         r#"
-[gateway]
-idle = "park"
-max_orders = 4096
-ring_capacity = 2048
-stream_window_bytes = 262144
-[[port]]
+{HEAD}[[port]]
 protocol = "ouch5"
 listen = "127.0.0.1:0"
 [[port]]
@@ -125,13 +124,7 @@ name = "OLD"
 protocol = "ouch42"
 password = "secret"
 firm = "AAA"
-[[symbol]]
-name = "AAPL"
-reference_price = "100.00"
-[[symbol]]
-name = "MSFT"
-reference_price = "100.00"
-[[venue]]
+{SYMBOLS}[[venue]]
 name = "XOUT"
 protocol = "{protocol}"
 connect = "{venue}"

@@ -14,9 +14,9 @@ use crate::runtime::Sparse;
 
 /// Commands for which an order that ended is remembered, for what its venue may still say of it; and a trade, in case it
 /// is told again or undone.
-const REMEMBERED: u64 = 1 << 20;
-/// Of either, there is room for so many from the start.
-const ROOM: usize = 16_384;
+const REMEMBERED: u64 = 1 << 18;
+/// There is room for as many names as that may give, from the start.
+const ROOM: usize = 1 << 19;
 
 /// What is under way about an order at its venue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromZeros)]
@@ -142,7 +142,7 @@ pub(in crate::book) struct Outside {
 impl Outside {
     /// No venues, and room for so many orders at them.
     pub fn new(orders: u32) -> Box<Outside> {
-        let remembered = ROOM.min(orders as usize);
+        let remembered = ROOM;
         Box::new(Outside {
             venues: Vec::with_capacity(VENUES_MAX),
             orders: Sparse::new(orders as usize),

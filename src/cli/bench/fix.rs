@@ -67,7 +67,7 @@ fn receive(mut stream: &TcpStream, answer: &mut [u8; ANSWER_BYTES_MAX]) -> Resul
     Ok(length)
 }
 
-fn message(
+pub(super) fn message(
     from: &str,
     number: u32,
     kind: &[u8],

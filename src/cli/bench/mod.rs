@@ -17,6 +17,7 @@ mod place;
 mod plan;
 mod recovery;
 mod report;
+mod route;
 mod scale;
 mod storm;
 mod wire;

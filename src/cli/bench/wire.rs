@@ -46,6 +46,9 @@ pub struct Arguments {
     /// trips; and many sessions, for which the disk is waited for together.
     #[arg(long, conflicts_with_all = ["transport", "feed"])]
     durable: bool,
+    /// Orders that go on to a venue instead: client to venue and back, next to a proxy that hands bytes on.
+    #[arg(long, conflicts_with_all = ["transport", "feed", "durable"])]
+    route: bool,
     /// Draw the percentiles of what was measured, kernel sockets and frames, into this SVG.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -126,6 +129,9 @@ fn measure(arguments: &Arguments, cores: [usize; 2], section: &mut Section) -> O
     let mut curves = vec![];
     if arguments.durable {
         return durable_tables(arguments, &plan, section);
+    }
+    if arguments.route {
+        return route_tables(arguments, &plan, section);
     }
     let wanted = |which| arguments.transport == which || arguments.transport == Which::All;
     if wanted(Which::Kernel) {
@@ -208,6 +214,36 @@ fn durable_tables(arguments: &Arguments, plan: &Plan, section: &mut Section) -> 
     table("the disk", rows, arguments, &plan, &mut curves, section)?;
     curves.iter().for_each(|curve| section.histogram(&curve.name, &curve.times_ns));
     durable::group_commit(&plan, arguments.runs, section)
+}
+
+/// Orders that go on to a venue: in each speech, there and back.
+fn route_tables(arguments: &Arguments, plan: &Plan, section: &mut Section) -> Outcome {
+    use super::route::{Speech, Way, measure, proxy};
+    let mut curves = vec![];
+    let there = |speech, policy: &'static str, more: &'static str| {
+        move |plan: &Plan| measure(plan, speech, Way::There, policy, more)
+    };
+    for (name, speech, mark) in
+        [("routed, FIX 4.4", Speech::Fix, 1.6), ("routed, OUCH", Speech::Ouch, 1.4)]
+    {
+        let rows = vec![
+            Row::new("proxy, there", None, move |plan| proxy(plan, speech, Way::There)),
+            Row::new("order in to order out", Some((0, mark)), there(speech, "route-only", "")),
+            Row::new(
+                "with batch_us = 1000",
+                Some((1, 1.05)),
+                there(speech, "route-only", "batch_us = 1000"),
+            ),
+            Row::new("crossing first", Some((1, 1.05)), there(speech, "post-out", "")),
+            Row::new("proxy, back", None, move |plan| proxy(plan, speech, Way::Back)),
+            Row::new("fill in to fill out", Some((4, mark)), move |plan| {
+                measure(plan, speech, Way::Back, "route-only", "")
+            }),
+        ];
+        table(name, rows, arguments, plan, &mut curves, section)?;
+    }
+    curves.iter().for_each(|curve| section.histogram(&curve.name, &curve.times_ns));
+    Ok(())
 }
 
 fn fix_rows<'a>(place: &'a Place<'a>) -> Vec<Row<'a>> {

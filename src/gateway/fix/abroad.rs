@@ -30,6 +30,11 @@ impl Abroad {
         {
             self.by_match.remove(&old);
         }
+        if self.by_match.capacity() == 0 {
+            // Once, for who has any.
+            self.by_match.reserve(2 * TRADES_MAX);
+            self.recent.reserve(TRADES_MAX + 1);
+        }
         self.recent.push_back(match_number);
         self.by_match.insert(match_number, exec_id);
     }
