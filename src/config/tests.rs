@@ -210,3 +210,69 @@ fn the_examples_are_valid() {
         }
     }
 }
+
+/// A good configuration with a venue and routing behind it.
+fn with_venue(venue: &str, routing: &str) -> Result<Config, String> {
+    let text = format!("{GOOD}\n[[venue]]\n{venue}\n{routing}\n");
+    Config::parse(&text, "x.toml").map_err(|error| error.to_string())
+}
+
+const VENUE: &str = "name = \"XOUT\"\nprotocol = \"fix44\"\nconnect = \"127.0.0.1:9001\"\n\
+                     sender_comp_id = \"MILLRACE\"\ntarget_comp_id = \"XOUT\"\n";
+const ROUTED: &str = "[routing.default]\npolicy = \"route-only\"\nvenues = [\"XOUT\"]\n";
+
+#[test]
+fn venues_and_policies_are_what_they_say() {
+    use crate::order::Policy;
+    let config = with_venue(VENUE, ROUTED).unwrap();
+    let firm = config.users[0].firm.get_ref().clone();
+    assert_eq!(config.routing_of(&firm), (Policy::RouteOnly, vec![(0, 0)]));
+    let own = format!("{ROUTED}weights = [3]\n[routing.firm.{firm}]\npolicy = \"post-out\"\n");
+    let config = with_venue(VENUE, &own).unwrap();
+    assert_eq!(config.routing_of(&firm), (Policy::PostOut, vec![(0, 3)]));
+    assert_eq!(config.venues[0].open_s(), None);
+    let config = with_venue(&format!("{VENUE}hours = \"22:00-06:30\"\n"), ROUTED).unwrap();
+    assert_eq!(config.venues[0].open_s(), Some((79_200, 23_400)));
+    let symbol = config.symbols[0].name.get_ref();
+    let named = format!("{VENUE}symbols = [\"{symbol}\"]\nnames = {{ {symbol} = \"X.Y\" }}\n");
+    assert_eq!(with_venue(&named, ROUTED).unwrap().venues[0].names.len(), 1);
+}
+
+#[test]
+fn a_wrong_venue_is_refused_with_what_would_be_right() {
+    let more = |text: &str| format!("{VENUE}{text}\n");
+    let second = |text: &str| format!("{VENUE}[[venue]]\n{text}\n");
+    for (venue, routing, says) in [
+        (VENUE.replace("XOUT\"\nprotocol", "TOOLONG\"\nprotocol"), ROUTED, "1 to 4 ASCII letters"),
+        (VENUE.replace("sender_comp_id", "# "), ROUTED, "needs a sender_comp_id"),
+        (VENUE.replace("fix44", "ouch5"), ROUTED, "CompIDs are FIX's"),
+        (
+            more("symbols = [\"NOBODY\"]"),
+            ROUTED,
+            "\"NOBODY\" is not a [[symbol]]: nobody trades it",
+        ),
+        (more("names = { NOBODY = \"N\" }"), ROUTED, "nobody trades it"),
+        (
+            second(&VENUE.replace("name = \"XOUT", "name = \"YOUT")),
+            ROUTED,
+            "is another venue's session too",
+        ),
+        (second(VENUE), ROUTED, "venue \"XOUT\" is there twice"),
+        (more("hours = \"8-17\""), ROUTED, "such as \"08:00-16:30\""),
+        (more("reconnect_ms = [500, 100]"), ROUTED, "the first wait and the longest"),
+        (more("max_messages_per_second = 0"), ROUTED, "1 to 10000000"),
+        (VENUE.into(), "[routing.default]\nvenues = [\"ZOUT\"]", "\"ZOUT\" is not a [[venue]]"),
+        (VENUE.into(), "[routing.default]\npolicy = \"route-only\"", "needs venues = "),
+        (VENUE.into(), "[routing.firm.NONE]\npolicy = \"route-only\"", "no user belongs to firm"),
+        (
+            VENUE.into(),
+            "[routing.default]\nvenues = [\"XOUT\"]\nweights = [1, 2]",
+            "one for each of the 1 venues",
+        ),
+        (VENUE.into(), "[routing.default]\npolicy = \"outside\"", "unknown variant"),
+    ] {
+        let error = with_venue(&venue, routing).unwrap_err();
+        assert!(error.contains(says), "{error}");
+        assert!(error.starts_with("x.toml, line "), "{error}");
+    }
+}

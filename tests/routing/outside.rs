@@ -250,3 +250,33 @@ fn no_second_has_more_messages_than_the_venue_takes_and_they_leave_together() {
     assert!(started.elapsed() >= std::time::Duration::from_millis(1_300));
     assert!(stage.gateway.counter("venue.XOUT.turns_held_back") > 0);
 }
+
+#[test]
+fn garbage_costs_a_venue_its_line_at_most() {
+    let mut stage = stage("route-only", "");
+    let mut trader = client(&stage.gateway);
+    trader.enter("C1", '1', 100, "100.00");
+    let order = stage.venue.expect("35=D");
+    stage.report(&order, "E1", "150=0|39=0|151=100|14=0|");
+    // Not FIX at all, and FIX with a wrong sum: passed over.
+    stage.venue.send_raw(b"GET / HTTP/1.1\r\n\r\n");
+    let mut wrong =
+        crate::peer::frame("FIX.4.4", "35=0|49=XOUT|56=MILLRACE|34=99|52=20261123-00:00:00|");
+    let sum = wrong.len() - 2;
+    wrong[sum] ^= 1;
+    stage.venue.send_raw(&wrong);
+    stage.gateway.wait_for("lines.messages_garbled", 1);
+    stage.report(&order, "E2", "150=F|39=1|32=10|31=100|151=90|14=10|");
+    trader.expect("35=8|150=F|14=10|151=90");
+    // A number that is too low ends the session, with the reason; the order is where it was.
+    stage.venue.send_as(2, "0", "", "");
+    stage.venue.expect("35=5|58=MsgSeqNum too low, expecting 4 but received 2");
+    trader.expect("35=8|11=C1|150=9|39=9");
+    assert_eq!(stage.gateway.counter("risk.open_orders"), 1);
+    stage.reconnect();
+    let logon = stage.venue.any();
+    stage.venue.next_in = logon.number(34) + 1;
+    stage.venue.next_out = 4;
+    stage.venue.send("A", "98=0|108=30|");
+    trader.expect("35=8|11=C1|150=D|39=1|151=90|14=10");
+}
