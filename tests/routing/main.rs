@@ -163,6 +163,16 @@ pub fn wait_up(venue: &Venue) {
     std::thread::sleep(std::time::Duration::from_millis(20));
 }
 
+/// So many orders are open, as risk will know as soon as it was told.
+pub fn is_open(venue: &Venue, orders: u64) {
+    let deadline = std::time::Instant::now() + common::PATIENCE;
+    while venue.counter("risk.open_orders") != orders {
+        let open = venue.counter("risk.open_orders");
+        assert!(std::time::Instant::now() < deadline, "{open} orders are open, not {orders}");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
 /// A port of loopback that nobody listens on.
 pub fn free_port() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()

@@ -1,7 +1,7 @@
 //! A gateway in front of another millrace.
 
 use crate::common::{Scratch, Venue, answer, buy, enter, filled, sell, silence};
-use crate::{client, exchange, free_port, gateway, wait_up};
+use crate::{client, exchange, free_port, gateway, is_open, wait_up};
 use millrace::client::Answer;
 
 fn pair(protocol: &str, policy: &str) -> (Venue, Venue) {
@@ -28,8 +28,8 @@ fn an_order_goes_straight_out_and_its_fill_comes_back(protocol: &str) {
     trader.cancel("C4", "C3", '1');
     trader.expect("35=8|11=C4|41=C3|150=6|39=6");
     trader.expect("35=8|11=C4|41=C3|150=4|39=4|151=0|14=0");
-    assert_eq!(outside.counter("risk.open_orders"), 1);
-    assert_eq!(inside.counter("risk.open_orders"), 0);
+    is_open(&outside, 1);
+    is_open(&inside, 0);
     silence(&mut maker);
 }
 
@@ -48,7 +48,7 @@ fn what_crosses_here_stays_and_the_rest_goes_on(protocol: &str) {
     filled(&mut maker, 1, 70, "100.00", 'A');
     // What would trade nowhere here rests here.
     trader.enter("C2", '1', 10, "98.00");
-    assert_eq!(outside.counter("risk.open_orders"), 1);
+    is_open(&outside, 1);
     // An IOC finds what there is, and the rest is over.
     trader.order("C3", '1', 50, "100.00", "59=3|");
     trader.expect("35=8|11=C3|150=0|39=0");
