@@ -88,7 +88,7 @@ impl Book {
                 if has(order.symbol) {
                     part.orders[slot.index()] = *order;
                     part.open_orders += 1;
-                    own.take_over(slot, outside);
+                    own.take_over(slot, order, outside);
                 }
             });
             part.outside = Some(own);

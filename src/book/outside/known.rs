@@ -7,8 +7,8 @@ use crate::book::order::Order;
 use zerocopy::FromZeros;
 
 use crate::order::{
-    CancelReason, Command, Price, SeqNum, Side, Slot, SymbolId, TEXT_BYTES, UnixNanos, UserId,
-    UserRefNum, VENUES_MAX,
+    CancelReason, Command, FIRMS_MAX, Price, SYMBOLS_MAX, SeqNum, Side, Slot, SymbolId, TEXT_BYTES,
+    UnixNanos, UserId, UserRefNum, VENUES_MAX,
 };
 use crate::runtime::Sparse;
 
@@ -47,6 +47,9 @@ pub(in crate::book) struct AtVenue {
     pub wanted: u32,
     /// The client's number of the request that is under way.
     pub request: u32,
+    /// Neighbours among the orders of the firm in the symbol that are at venues: their slots and one, 0 is none.
+    pub next: u32,
+    pub prev: u32,
     /// The venue's number; 0: it is at none.
     pub venue: u8,
     pub asking: Asking,
@@ -135,6 +138,8 @@ pub(in crate::book) struct Outside {
     replaces: HashMap<Slot, Command>,
     ended: Recent<(Slot, u32), Ended>,
     trades: Recent<(u8, u64), Trade>,
+    /// The first order of each firm in each symbol that is at a venue: its slot and one.
+    first: Sparse<u32>,
     /// Orders at venues.
     pub count: u32,
 }
@@ -149,6 +154,7 @@ impl Outside {
             replaces: HashMap::with_capacity(1024),
             ended: Recent::new(remembered),
             trades: Recent::new(remembered),
+            first: Sparse::new(usize::from(FIRMS_MAX) * usize::from(SYMBOLS_MAX)),
             count: 0,
         })
     }
@@ -177,7 +183,40 @@ impl Outside {
 
     /// Keeps what is known of it.
     pub fn set(&mut self, slot: Slot, at: AtVenue) {
-        self.orders[slot.index()] = at;
+        let AtVenue { next, prev, .. } = self.orders[slot.index()];
+        self.orders[slot.index()] = AtVenue { next, prev, ..at };
+    }
+
+    /// An order is sent to a venue.
+    pub fn begin(&mut self, slot: Slot, order: &Order, at: AtVenue) {
+        let place = place_of(order);
+        let next = std::mem::replace(&mut self.first[place], slot.0 + 1);
+        if next != 0 {
+            self.orders[next as usize - 1].prev = slot.0 + 1;
+        }
+        self.orders[slot.index()] = AtVenue { next, prev: 0, ..at };
+        self.count += 1;
+    }
+
+    fn unlink(&mut self, slot: Slot, order: &Order) {
+        let AtVenue { next, prev, .. } = self.orders[slot.index()];
+        match prev {
+            0 => self.first[place_of(order)] = next,
+            prev => self.orders[prev as usize - 1].next = next,
+        }
+        if next != 0 {
+            self.orders[next as usize - 1].prev = prev;
+        }
+    }
+
+    /// Calls `see` for the orders of a firm in a symbol that are at venues, in no order.
+    pub fn for_each_of(&self, order: &Order, mut see: impl FnMut(Slot, &AtVenue)) {
+        let mut next = self.first[place_of(order)];
+        while next != 0 {
+            let at = &self.orders[next as usize - 1];
+            see(Slot(next - 1), at);
+            next = at.next;
+        }
     }
 
     /// A Replace waits for its venue.
@@ -214,7 +253,8 @@ impl Outside {
                 self.ended.put(now, (slot, number), Ended { other, ..ended });
             }
         }
-        self.set(slot, AtVenue::default());
+        self.unlink(slot, order);
+        self.orders[slot.index()] = AtVenue::default();
         self.replaces.remove(&slot);
         self.count -= 1;
     }
@@ -260,12 +300,11 @@ impl Outside {
     }
 
     /// Takes over what another knows of the order in a slot.
-    pub fn take_over(&mut self, slot: Slot, from: &Outside) {
-        self.set(slot, from.get(slot));
+    pub fn take_over(&mut self, slot: Slot, order: &Order, from: &Outside) {
+        self.begin(slot, order, from.get(slot));
         if let Some(command) = from.replaces.get(&slot) {
             self.replaces.insert(slot, *command);
         }
-        self.count += 1;
     }
 
     /// Adds what is known of the order in a slot.
@@ -281,6 +320,11 @@ impl Outside {
             digest.add(word);
         }
     }
+}
+
+/// Where the list of an order's firm in its symbol begins.
+fn place_of(order: &Order) -> usize {
+    order.firm.index() * usize::from(SYMBOLS_MAX) + order.symbol.index()
 }
 
 /// A client's command as it is told of once its venue answered: with the place of what brought the answer. Words that

@@ -16,8 +16,8 @@ use super::order::{NO_LEVEL, OUTSIDE};
 use super::reports::{Leg, Outside as News};
 use super::{Book, Reports};
 use crate::order::{
-    CancelReason, Command, CommandKind, OrderFlags, Policy, Price, Route, Slot, TimeInForce,
-    UserRefNum,
+    CancelReason, Command, CommandKind, OrderFlags, Policy, Price, Route, SelfTrade, Slot,
+    TimeInForce, UserRefNum,
 };
 use known::{AtVenue, number_of};
 
@@ -46,21 +46,62 @@ impl Book {
         let venue = order.route.next().expect("it has a way");
         order.route = order.route.behind();
         (order.shown, order.reserve) = (order.open(), 0);
-        order.level = OUTSIDE;
-        let Some(outside) = &mut self.outside else { return };
-        let (number, open) = (number_of(command), order.shown);
-        outside.count += 1;
-        outside
-            .set(slot, AtVenue { venue, number, sent: open, wanted: open, ..AtVenue::default() });
-        let user = outside.user_of(venue).expect("risk names venues that are there");
         // A market order is one that trades at once, no worse than its collar.
         let market = order.flags.has(OrderFlags::MARKET);
         let entered = command.slot == slot && command.user == order.user;
         let price = if market && entered { command.limit } else { order.price };
         let min_qty = if entered { command.min_qty } else { 0 };
+        if let Some(other) = self.meets_own(slot, venue, price) {
+            return self.prevent_outside(command, slot, other, reports);
+        }
+        let order = &mut self.orders[slot.index()];
+        order.level = OUTSIDE;
+        let Some(outside) = &mut self.outside else { return };
+        let (number, open) = (number_of(command), order.shown);
+        let at = AtVenue { venue, number, sent: open, wanted: open, ..AtVenue::default() };
+        outside.begin(slot, order, at);
+        let user = outside.user_of(venue).expect("risk names venues that are there");
         let order = &self.orders[slot.index()];
         let leg = Leg { slot, order, user, venue, number, qty: open, price, min_qty };
         reports.outside(command, News::Sent(&leg));
+    }
+
+    /// The best price at which an order of the same firm is at a venue that one which is sent there would trade with.
+    fn meets_own(&self, slot: Slot, venue: u8, price: Price) -> Option<Price> {
+        let order = &self.orders[slot.index()];
+        if order.self_trade == SelfTrade::Allow {
+            return None;
+        }
+        let buys = order.side.is_buy();
+        let mut met = None;
+        self.outside.as_ref()?.for_each_of(order, |other, at| {
+            let other = &self.orders[other.index()];
+            let market = other.flags.has(OrderFlags::MARKET);
+            let crosses = if buys { other.price <= price } else { other.price >= price };
+            if at.venue == venue && other.side.is_buy() != buys && (crosses || market) {
+                let better =
+                    |met: Price| if buys { met.min(other.price) } else { met.max(other.price) };
+                met = Some(met.map_or(other.price, better));
+            }
+        });
+        met
+    }
+
+    /// An order would meet its own firm at a venue, where nobody here can do anything about the other: it ends, whatever
+    /// the firm's policy is in the book.
+    fn prevent_outside(
+        &mut self,
+        command: &Command,
+        slot: Slot,
+        price: Price,
+        reports: &mut impl Reports,
+    ) {
+        let order = &self.orders[slot.index()];
+        let (open, policy) = (order.shown, SelfTrade::CancelNewest);
+        reports.self_trade_prevented(command, slot, order, open, open, price, policy, true);
+        let order = &mut self.orders[slot.index()];
+        (order.shown, order.level) = (0, NO_LEVEL);
+        self.open_orders -= 1;
     }
 
     /// The order in a slot and what is known of it outside, if it is there.

@@ -627,6 +627,30 @@ fn a_venue_that_lies_makes_nothing_that_does_not_add_up() {
 }
 
 #[test]
+fn two_orders_of_a_firm_do_not_meet_at_a_venue() {
+    let mut world = World::new([Policy::RouteOnly; 2], true);
+    let mut enter = |user: u16, side, price, destination: Destination| {
+        let mut command = Command::new(CommandKind::Enter, UserId(user), firm_of(user));
+        world.next_ref[usize::from(user)] += 1;
+        command.user_ref = UserRefNum(world.next_ref[usize::from(user)]);
+        (command.side, command.qty, command.price) = (side, 50, Price(price));
+        command.destination = destination.code();
+        world.sequence(command);
+        world.check();
+        world.book.orders_outside()
+    };
+    let [first, second] = [1, 2].map(Destination::Venue);
+    assert_eq!(enter(0, Side::Buy, 1_000_100, first), 1);
+    assert_eq!(enter(1, Side::Sell, 1_000_200, first), 2, "they would not trade");
+    assert_eq!(enter(1, Side::Sell, 1_000_100, first), 2, "they would");
+    assert_eq!(enter(1, Side::Sell, 1_000_000, second), 3, "at another venue");
+    assert_eq!(enter(2, Side::Sell, 1_000_000, first), 4, "another firm");
+    assert_eq!(enter(0, Side::Buy, 1_000_300, first), 4);
+    world.feed_back(usize::MAX);
+    world.check_quiet();
+}
+
+#[test]
 fn without_a_venue_that_is_up_orders_are_refused_or_stay() {
     let enter = |world: &mut World, destination: Destination| {
         let mut command = Command::new(CommandKind::Enter, UserId(0), FirmId(0));
