@@ -67,12 +67,6 @@ impl Book {
         self.take(command, command.slot, reports);
     }
 
-    /// Whether the shares of the order in a slot are at a venue.
-    #[inline]
-    fn is_outside(&self, slot: Slot) -> bool {
-        self.orders.get(slot.index()).is_some_and(Order::is_outside)
-    }
-
     /// The live order in the command's slot, if it is still the one that the command names.
     #[inline]
     pub(super) fn named(&self, command: &Command, user_ref: u32) -> Option<&Order> {
@@ -82,13 +76,12 @@ impl Book {
 
     #[inline(always)]
     fn replace(&mut self, command: &Command, reports: &mut impl Reports) {
-        if self.is_outside(command.slot)
-            && let Some(at) = self.named_outside(command, command.orig_user_ref)
-        {
-            return self.replace_outside(command, at, reports);
-        }
-        let Some(order) = self.named(command, command.orig_user_ref.0) else {
-            return self.refuse_replace(command, reports);
+        let named = self.named(command, command.orig_user_ref.0);
+        let Some(order) = named.filter(|order| !order.is_outside()) else {
+            return match self.named_outside(command, command.orig_user_ref) {
+                Some(at) => self.replace_outside(command, at, reports),
+                None => self.refuse_replace(command, reports),
+            };
         };
         let (executed, route) = (order.executed, order.route);
         let open = command.qty.saturating_sub(executed);
@@ -119,13 +112,12 @@ impl Book {
 
     #[inline(always)]
     fn cancel(&mut self, command: &Command, reports: &mut impl Reports) {
-        if self.is_outside(command.slot)
-            && let Some(at) = self.named_outside(command, command.user_ref)
-        {
-            return self.cancel_outside(command, at, reports);
-        }
-        let Some(order) = self.named(command, command.user_ref.0) else {
-            return reports.ignored(command);
+        let named = self.named(command, command.user_ref.0);
+        let Some(order) = named.filter(|order| !order.is_outside()) else {
+            return match self.named_outside(command, command.user_ref) {
+                Some(at) => self.cancel_outside(command, at, reports),
+                None => reports.ignored(command),
+            };
         };
         let (open, left) = (order.open(), command.qty.saturating_sub(order.executed));
         if left >= open {
@@ -141,13 +133,12 @@ impl Book {
     }
 
     fn modify(&mut self, command: &Command, reports: &mut impl Reports) {
-        if self.is_outside(command.slot)
-            && let Some(at) = self.named_outside(command, command.user_ref)
-        {
-            return self.modify_outside(command, at, reports);
-        }
-        let Some(order) = self.named(command, command.user_ref.0) else {
-            return reports.ignored(command);
+        let named = self.named(command, command.user_ref.0);
+        let Some(order) = named.filter(|order| !order.is_outside()) else {
+            return match self.named_outside(command, command.user_ref) {
+                Some(at) => self.modify_outside(command, at, reports),
+                None => reports.ignored(command),
+            };
         };
         let readable = !command.flags.has(OrderFlags::UNREADABLE);
         if !readable || !Book::may_change_side(order.side, command.side) {

@@ -21,6 +21,8 @@ pub enum Outside<'a> {
     StatusAsked(&'a Leg<'a>),
     /// What the venue said was taken in.
     Heard(Alarm),
+    /// Nothing that the venue was asked for an order is unanswered any more.
+    Answered(Slot, &'a Order),
     /// The client's cancel was passed on.
     CancelPending(&'a Order),
     /// The client's replace was passed on.

@@ -421,6 +421,9 @@ pub struct Limits {
     /// Most open orders of the firm; unless given, its part of `max_orders` if every firm had the
     /// same.
     pub max_open_orders: Option<u32>,
+    /// Most orders of one user for which one outside exchange owes an answer; unless given, its part of what the
+    /// slowest takes in two seconds, and eight at least.
+    pub max_unanswered: Option<u32>,
     /// For how long an order may not be repeated.
     pub duplicate_window_ms: Option<u32>,
     /// What to do when two orders of the firm would trade.

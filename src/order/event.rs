@@ -167,6 +167,10 @@ pub enum FeedbackKind {
     FilledLate,
     /// A trade of `qty` shares was undone; `slot` is a [`Holding`].
     Busted,
+    /// The venue in `qty` was asked for something and has not answered yet.
+    Asked,
+    /// No venue has anything to answer.
+    Answered,
 }
 
 /// Whose shares a feedback is about where no order is left: a symbol, and whether they were bought.

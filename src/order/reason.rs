@@ -63,6 +63,8 @@ pub enum Reject {
     TooManyOpenOrders = 2000,
     /// The venue's disk is nearly full: what takes risk away still goes.
     DiskNearlyFull = 2001,
+    /// So many of the user's orders wait for the outside exchange that no more are sent there.
+    VenueBusy = 2002,
 }
 
 impl Reject {
@@ -72,6 +74,7 @@ impl Reject {
         match self {
             Reject::TooManyOpenOrders => Reject::AggregateExposure as u16,
             Reject::DiskNearlyFull => Reject::Halted as u16,
+            Reject::VenueBusy => Reject::PortMessageRate as u16,
             own => own as u16,
         }
     }

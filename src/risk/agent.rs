@@ -5,10 +5,13 @@ use crate::order::{Command, CommandKind, Feedback, UnixNanos};
 use crate::ring::{Consumer, Producer};
 use crate::runtime::NearlyFull;
 
-use super::{FORESEE_STEPS, Risk};
+use super::{Chased, FORESEE_STEPS, Risk};
 
 /// Commands of one gateway sequenced in one turn.
 const BATCH_MAX: usize = 64;
+/// The same of the gateway that venues are called from: each order that a client sends there has several answers, and a
+/// venue that is not read closes the line for all.
+const SAID_MAX: usize = 512;
 
 /// With fewer commands there is nothing to do while memory is fetched.
 const FORESEEN_MIN: usize = 4;
@@ -51,6 +54,8 @@ pub struct RiskAgent {
     /// Risk.
     pub risk: Risk,
     gateways: Vec<Consumer<Command>>,
+    /// The first of them has what venues say.
+    venues_first: bool,
     /// One from each book.
     feedback: Vec<Consumer<Feedback>>,
     outlets: Outlets,
@@ -68,7 +73,13 @@ impl RiskAgent {
         outlets: Outlets,
         disk: NearlyFull,
     ) -> RiskAgent {
-        RiskAgent { risk, gateways, feedback, outlets, disk, expired_s: 0 }
+        RiskAgent { risk, gateways, venues_first: false, feedback, outlets, disk, expired_s: 0 }
+    }
+
+    /// Venues are called from that gateway: what they say goes before what clients want.
+    pub fn hear_first(&mut self, gateway: usize) {
+        self.gateways.swap(0, gateway);
+        self.venues_first = true;
     }
 
     /// Takes in feedback, then sequences commands while book and journal have room. Returns how
@@ -80,6 +91,7 @@ impl RiskAgent {
             work += self.chase(now_ns);
         }
         let RiskAgent { risk, gateways, outlets, .. } = self;
+        let mut batch = if self.venues_first { SAID_MAX } else { BATCH_MAX };
         for commands in gateways {
             if risk.has_to_foresee() && commands.available() >= FORESEEN_MIN {
                 for step in 0..FORESEE_STEPS {
@@ -90,7 +102,8 @@ impl RiskAgent {
                     });
                 }
             }
-            work += commands.pop_while(BATCH_MAX, |command| {
+            let most = std::mem::replace(&mut batch, BATCH_MAX);
+            work += commands.pop_while(most, |command| {
                 if risk.is_sweeping() || !outlets.has_room() {
                     return false;
                 }
@@ -145,19 +158,22 @@ impl RiskAgent {
     /// Sequences what finds out about orders at venues that came or went, while there is room.
     #[cold]
     fn chase(&mut self, now_ns: UnixNanos) -> usize {
-        let mut count = 1;
+        let mut count = 0;
         while count < BATCH_MAX && !self.risk.is_sweeping() && self.outlets.has_room() {
-            let Some(command) = self.risk.next_chase(now_ns) else { break };
-            self.outlets.stage(&command);
+            match self.risk.next_chase(now_ns) {
+                Chased::Found(command) => self.outlets.stage(&command),
+                Chased::Nothing => return count + 1,
+                Chased::Later => break,
+            }
             count += 1;
         }
         count
     }
 
-    /// Whether nothing waits to be sequenced or taken in, and the book has taken everything.
+    /// Whether nothing waits to be sequenced or taken in, and the book has taken everything. Who looks for the orders
+    /// of a venue takes its time, and begins again whenever that venue comes.
     pub fn is_idle(&mut self) -> bool {
         !self.risk.is_sweeping()
-            && !self.risk.is_chasing()
             && self.gateways.iter_mut().all(|commands| commands.available() == 0)
             && self.feedback.iter_mut().all(|ring| ring.available() == 0)
             && self.outlets.books.are_drained()

@@ -125,6 +125,9 @@ impl Risk {
         command.group = if command.group == 0 { order.group } else { command.group };
         command.capacity = order.capacity;
         self.check_firm(command)?;
+        if order.routed && order.waits_for == 0 && self.is_any_full_for(command.user) {
+            return Err(Reject::VenueBusy);
+        }
         let price = self.check_terms(command)?;
         // What is counted for the order already makes room for what replaces it.
         let open = command.qty.saturating_sub(order.executed);

@@ -3,7 +3,7 @@
 
 use crate::order::{
     CancelReason, Command, CommandKind, Feedback, FeedbackKind, Holding, OrderFlags, Price, Reject,
-    TimeInForce, UserRefNum,
+    Route, TimeInForce, UserRefNum, VENUES_MAX,
 };
 
 use super::rate::TokenBucket;
@@ -77,7 +77,7 @@ impl Risk {
 
     #[inline]
     fn commit_enter(&mut self, command: &Command) {
-        let price = self.counted_price(command);
+        let (price, route) = (self.counted_price(command), command.route());
         let order = Shadow {
             seq: command.seq,
             user_ref: command.user_ref,
@@ -89,13 +89,16 @@ impl Risk {
             open: command.qty,
             side: command.side,
             capacity: command.capacity,
-            routed: command.route().next().is_some(),
+            routed: route != Route::INTERNAL,
             ..Shadow::EMPTY
         };
         let buys = command.side.is_buy();
         self.exposure.open(command.firm, command.symbol, buys, command.qty, price);
         self.orders.insert(command.slot, order);
         self.firms[command.firm.index()].open_orders += 1;
+        if route != Route::INTERNAL {
+            self.begin_way(command.slot, route);
+        }
         self.start_timer(command);
     }
 
@@ -176,6 +179,8 @@ impl Risk {
                 self.exposure.close(firm, symbol, buys, gone, price);
             }
             FeedbackKind::FilledLate | FeedbackKind::Busted => {}
+            FeedbackKind::Asked => self.wait_for(feedback.slot, feedback.qty as u8),
+            FeedbackKind::Answered => self.wait_for(feedback.slot, 0),
             FeedbackKind::Renumbered => {
                 let now = UserRefNum(feedback.qty);
                 if order.user_ref != now {
@@ -222,6 +227,9 @@ impl Risk {
         if order.expires_s != 0 {
             self.timers.remove(&mut self.orders.shadows, slot);
         }
+        if order.waits_for != 0 {
+            self.wait_for(slot, 0);
+        }
         self.orders.remove(slot);
     }
 
@@ -235,7 +243,8 @@ impl Risk {
             }
             None => {
                 assert_eq!(user.index(), self.users.len(), "users are numbered without gaps");
-                self.users.push(User { firm, last_ref: 0, rate: TokenBucket::new() });
+                let waiting = [0; VENUES_MAX];
+                self.users.push(User { firm, last_ref: 0, rate: TokenBucket::new(), waiting });
             }
         }
     }

@@ -19,6 +19,8 @@ pub struct Limits {
     pub max_open_notional: u64,
     /// Most open orders.
     pub max_open_orders: u32,
+    /// Most orders of one user for which one venue owes an answer.
+    pub max_unanswered: u32,
     /// For how long an order may not be repeated; 0 is never.
     pub duplicate_window_ns: u64,
     /// What to do when two orders of the firm would trade.
@@ -41,6 +43,7 @@ impl Limits {
         max_position: 0,
         max_open_notional: 0,
         max_open_orders: 0,
+        max_unanswered: 0,
         duplicate_window_ns: 0,
         self_trade: SelfTrade::CancelNewest,
         market_orders: false,

@@ -31,11 +31,11 @@ mod tests;
 pub use agent::{Outlets, RiskAgent};
 pub use foresee::FORESEE_STEPS;
 pub use limits::Limits;
-pub use routing::{FirmRouting, Routing};
+pub use routing::{Chased, FirmRouting, Routing, VenueTerms};
 
 use crate::book::Digest;
 use crate::order::{
-    Command, FirmId, NANOS_PER_SEC, Price, Reject, SeqNum, SymbolId, UnixNanos, UserId,
+    Command, FirmId, NANOS_PER_SEC, Price, Reject, SeqNum, SymbolId, UnixNanos, UserId, VENUES_MAX,
 };
 use duplicates::Duplicates;
 use exposure::Exposure;
@@ -73,6 +73,8 @@ struct User {
     /// The highest UserRefNum used.
     last_ref: u32,
     rate: TokenBucket,
+    /// Orders for which a venue owes an answer, by the venue's number less one.
+    waiting: [u32; VENUES_MAX],
 }
 
 /// What is known of a firm.

@@ -4,7 +4,7 @@ use super::Risk;
 use crate::book::Digest;
 use crate::order::{
     Command, CommandKind, Destination, LISTED_MAX, PROTOCOL_AT, Policy, Reject, Route, Slot,
-    SymbolId, UserId, VENUE, VENUES_MAX,
+    SymbolId, UnixNanos, UserId, VENUE, VENUES_MAX,
 };
 
 /// Slots looked at in one turn for orders that a venue may have.
@@ -20,17 +20,50 @@ pub struct FirmRouting {
     pub venues: Vec<(u8, u32)>,
 }
 
+impl FirmRouting {
+    /// Its venues that take an order, in the order in which that is to try them.
+    fn in_order(&self, takes: impl Fn(u8) -> bool, place: u64) -> Route {
+        let takes = |(venue, _): &&(u8, u32)| takes(*venue);
+        let whole: u64 = self.venues.iter().filter(&takes).map(|(_, part)| u64::from(*part)).sum();
+        let mut first = None;
+        if whole > 0 {
+            // Parts of the sequence, not of a count: several gateways come to the same.
+            let mut at = place.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+            at = (at * whole) >> 32;
+            for (venue, part) in self.venues.iter().filter(&takes) {
+                if at < u64::from(*part) {
+                    first = Some(*venue);
+                    break;
+                }
+                at -= u64::from(*part);
+            }
+        }
+        let others = self.venues.iter().filter(&takes).map(|(venue, _)| *venue);
+        let others = others.filter(|venue| Some(*venue) != first);
+        Route::new(self.policy, first.into_iter().chain(others).take(LISTED_MAX))
+    }
+}
+
 /// What is known of ways out. Venues have numbers in the order in which they became known, from 1.
 #[derive(Default)]
 pub struct Routing {
     /// By firm; those behind the last have nothing to do with venues.
     pub firms: Vec<FirmRouting>,
-    /// For each venue, the symbols that it trades; nothing is all of them.
-    pub symbols: Vec<Option<Vec<bool>>>,
+    /// What each venue takes.
+    pub terms: Vec<VenueTerms>,
     venues: Vec<UserId>,
     up: [bool; VENUES_MAX + 1],
     /// Orders that may be at a venue which came or went are looked for.
     chases: Vec<Chase>,
+}
+
+/// What a venue takes.
+#[derive(Clone, Debug, Default)]
+pub struct VenueTerms {
+    /// Its symbols; nothing is all of them.
+    pub symbols: Option<Vec<bool>>,
+    /// Messages in a second; 0 is any number.
+    pub per_second: u32,
 }
 
 /// A look through all orders.
@@ -40,7 +73,24 @@ struct Chase {
     /// As in [`CommandKind::VenueState`].
     state: u32,
     next: u32,
+    /// When it began, and how many orders it found.
+    begun_ns: UnixNanos,
+    found: u64,
 }
+
+/// What a step of such a look came to.
+#[derive(Clone, Copy, Debug)]
+pub enum Chased {
+    /// A command about an order, sequenced.
+    Found(Command),
+    /// Nothing among those that one turn looks at.
+    Nothing,
+    /// The venue is to be asked no faster than it answers.
+    Later,
+}
+
+/// What may be asked at once, in parts of what a venue takes in a second.
+const BURST: u64 = 20;
 
 impl Routing {
     /// Takes in who is a venue.
@@ -60,38 +110,17 @@ impl Routing {
 
     /// Whether a venue can be sent an order of a symbol now.
     fn takes(&self, venue: u8, symbol: SymbolId) -> bool {
-        let listed = self.symbols.get(usize::from(venue) - 1).and_then(Option::as_ref);
+        let terms = self.terms.get(usize::from(venue) - 1);
+        let listed = terms.and_then(|terms| terms.symbols.as_ref());
         self.up[usize::from(venue)]
             && listed.is_none_or(|listed| listed.get(symbol.index()) == Some(&true))
-    }
-
-    /// Venues of a firm, in the order in which an order is to try them.
-    fn in_order(&self, firm: &FirmRouting, command: &Command, place: u64) -> Route {
-        let takes = |(venue, _): &&(u8, u32)| self.takes(*venue, command.symbol);
-        let whole: u64 = firm.venues.iter().filter(takes).map(|(_, part)| u64::from(*part)).sum();
-        let mut first = None;
-        if whole > 0 {
-            // Parts of the sequence, not of a count: several gateways come to the same.
-            let mut at = place.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-            at = (at * whole) >> 32;
-            for (venue, part) in firm.venues.iter().filter(takes) {
-                if at < u64::from(*part) {
-                    first = Some(*venue);
-                    break;
-                }
-                at -= u64::from(*part);
-            }
-        }
-        let others = firm.venues.iter().filter(takes).map(|(venue, _)| *venue);
-        let others = others.filter(|venue| Some(*venue) != first);
-        Route::new(firm.policy, first.into_iter().chain(others).take(LISTED_MAX))
     }
 }
 
 impl Risk {
     /// Sets what firms' orders do, and what venues trade.
-    pub fn set_routing(&mut self, firms: Vec<FirmRouting>, symbols: Vec<Option<Vec<bool>>>) {
-        (self.routing.firms, self.routing.symbols) = (firms, symbols);
+    pub fn set_routing(&mut self, firms: Vec<FirmRouting>, terms: Vec<VenueTerms>) {
+        (self.routing.firms, self.routing.terms) = (firms, terms);
         // A journal's own were carried out as it tells.
         self.routing.chases.clear();
     }
@@ -105,6 +134,13 @@ impl Risk {
     /// The way of a new order.
     #[inline]
     pub(super) fn find_way(&self, command: &Command) -> Result<Route, Reject> {
+        if self.routing.firms.is_empty() && command.destination == 0 {
+            return Ok(Route::INTERNAL);
+        }
+        self.find_way_of(command)
+    }
+
+    fn find_way_of(&self, command: &Command) -> Result<Route, Reject> {
         let destination = Destination::of_code(command.destination);
         let firm = self.routing.firms.get(command.firm.index());
         match (destination, firm) {
@@ -128,6 +164,9 @@ impl Risk {
             if !self.routing.takes(number, command.symbol) {
                 return Err(Reject::DestinationClosed);
             }
+            if self.is_full_for(command.user, number) {
+                return Err(Reject::VenueBusy);
+            }
             let policy = match firm.policy {
                 Policy::RouteOnly => Policy::RouteOnly,
                 // Whoever names a venue wants to have it there, and not to rest here.
@@ -138,11 +177,54 @@ impl Risk {
         if firm.policy == Policy::InternalOnly {
             return Ok(Route::INTERNAL);
         }
-        let route = self.routing.in_order(firm, command, self.last_seq.0 + 1);
+        let takes = |venue| self.routing.takes(venue, command.symbol);
+        let has_room = |venue| takes(venue) && !self.is_full_for(command.user, venue);
+        let route = firm.in_order(has_room, self.last_seq.0 + 1);
         match route.next() {
             Some(_) => Ok(route),
+            None if firm.venues.iter().any(|(venue, _)| takes(*venue)) => Err(Reject::VenueBusy),
             None if firm.policy == Policy::RouteOnly => Err(Reject::DestinationClosed),
             None => Ok(Route::INTERNAL),
+        }
+    }
+
+    /// Orders of a user for which a venue owes an answer.
+    pub fn waiting_for(&self, user: UserId, venue: u8) -> u32 {
+        self.users[user.index()].waiting[usize::from(venue) - 1]
+    }
+
+    /// Whether so many orders of a user wait for a venue that no more may go there.
+    #[inline]
+    fn is_full_for(&self, user: UserId, venue: u8) -> bool {
+        self.waiting_for(user, venue) >= self.limits(user).max_unanswered
+    }
+
+    /// Whether that is so for any venue.
+    pub(super) fn is_any_full_for(&self, user: UserId) -> bool {
+        let most = self.limits(user).max_unanswered;
+        self.users[user.index()].waiting.iter().any(|waiting| *waiting >= most)
+    }
+
+    /// An order was accepted that may go out.
+    #[inline(never)]
+    pub(super) fn begin_way(&mut self, slot: Slot, route: Route) {
+        if let (Policy::RouteOnly | Policy::PostOut, Some(venue)) = (route.policy(), route.next()) {
+            // What of it does not trade here goes there, for sure.
+            self.wait_for(slot, venue);
+        }
+    }
+
+    /// An order waits for the answer of a venue now, or (0) of none.
+    #[inline(never)]
+    pub(super) fn wait_for(&mut self, slot: Slot, venue: u8) {
+        let order = &mut self.orders.shadows[slot.index()];
+        let waiting = &mut self.users[order.user.index()].waiting;
+        let before = std::mem::replace(&mut order.waits_for, venue);
+        if let Some(at) = before.checked_sub(1) {
+            waiting[usize::from(at)] -= 1;
+        }
+        if let Some(at) = venue.checked_sub(1) {
+            waiting[usize::from(at)] += 1;
         }
     }
 
@@ -151,7 +233,8 @@ impl Risk {
         let Some(number) = self.venue_of(venue) else { return };
         self.routing.up[usize::from(number)] = state > 0;
         self.routing.chases.retain(|chase| chase.venue != venue);
-        self.routing.chases.push(Chase { venue, state, next: 0 });
+        let begun_ns = self.last_time_ns;
+        self.routing.chases.push(Chase { venue, state, next: 0, begun_ns, found: 0 });
     }
 
     /// Whether orders are looked for that a venue may have.
@@ -164,11 +247,23 @@ impl Risk {
         self.venue_of(venue).is_some_and(|number| self.routing.up[usize::from(number)])
     }
 
-    /// The next command about an order that a venue which came or went may have, sequenced; nothing if none was found
-    /// among those that one turn looks at.
-    pub fn next_chase(&mut self, now_ns: u64) -> Option<Command> {
+    /// Whether a venue may be asked about one more order: by half of what it takes, the other half is for what is new.
+    fn may_ask(&self, chase: &Chase, now_ns: UnixNanos) -> bool {
+        let venue = self.venue_of(chase.venue).unwrap_or(0);
+        let terms = usize::from(venue).checked_sub(1).and_then(|at| self.routing.terms.get(at));
+        let per_second = terms.map_or(0, |terms| u64::from(terms.per_second));
+        let passed_us = now_ns.saturating_sub(chase.begun_ns) / 1_000;
+        let asked = (per_second / BURST).max(1) + passed_us.saturating_mul(per_second) / 2_000_000;
+        chase.state == 0 || per_second == 0 || chase.found < asked
+    }
+
+    /// The next command about an order that a venue which came or went may have.
+    pub fn next_chase(&mut self, now_ns: UnixNanos) -> Chased {
+        if self.routing.chases.last().is_some_and(|chase| !self.may_ask(chase, now_ns)) {
+            return Chased::Later;
+        }
         for _ in 0..LOOKS_MAX {
-            let chase = self.routing.chases.last_mut()?;
+            let Some(chase) = self.routing.chases.last_mut() else { break };
             let Some(order) = self.orders.shadows.get(chase.next as usize) else {
                 self.routing.chases.pop();
                 continue;
@@ -178,6 +273,7 @@ impl Risk {
             if !(order.live && order.routed) {
                 continue;
             }
+            chase.found += 1;
             let chase = *chase;
             let mut command = Command {
                 slot,
@@ -186,8 +282,8 @@ impl Risk {
                 ..Command::new(CommandKind::Chase, chase.venue, order.firm)
             };
             self.sequence_own(&mut command, now_ns);
-            return Some(command);
+            return Chased::Found(command);
         }
-        None
+        Chased::Nothing
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Shadow {
     pub cancel_sent: bool,
     /// It has a way to venues.
     pub routed: bool,
+    /// The venue that owes an answer; 0 is none.
+    pub waits_for: u8,
 }
 
 const _: () = assert!(size_of::<Shadow>() == 64);
@@ -68,6 +70,7 @@ impl Shadow {
         live: false,
         cancel_sent: false,
         routed: false,
+        waits_for: 0,
     };
 }
 

@@ -149,9 +149,13 @@ impl Duty for RiskDuty {
         }
         let left_ns = NANOS_PER_SEC - self.watch.now_ns() % NANOS_PER_SEC;
         let timed = self.agent.risk.has_timers();
-        Some(if timed { (left_ns / 1_000) as u32 + 1 } else { QUIET_US })
+        let us = if timed { (left_ns / 1_000) as u32 + 1 } else { QUIET_US };
+        Some(if self.agent.risk.is_chasing() { us.min(CHASE_US) } else { us })
     }
 }
+
+/// How long risk sleeps at most where it asks a venue about its orders, no faster than that answers.
+const CHASE_US: u32 = 1_000;
 
 /// The book on a thread of its own, or the end of the inline agent.
 pub(super) struct BookDuty {

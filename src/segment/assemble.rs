@@ -180,7 +180,10 @@ pub(super) fn assemble(
     };
     let outlets = Outlets { books, journal: to_journal };
     let disk = DiskWatch::new(&config.gateway.data_dir, config.gateway.min_free_bytes);
-    let risk = RiskAgent::new(risk, from_gateways, feedback_rx, outlets, disk.nearly_full());
+    let mut risk = RiskAgent::new(risk, from_gateways, feedback_rx, outlets, disk.nearly_full());
+    if let Some(gateway) = calls {
+        risk.hear_first(gateway);
+    }
     let mut books = Vec::new();
     for (at, (book, (commands, feedback))) in
         book.split(&places).into_iter().zip(book_ends).enumerate()

@@ -14,7 +14,7 @@ use crate::wire::Protocol;
 use crate::wire::fix::Version;
 use crate::wire::soupbin::pad;
 
-use super::limits::{limits_of, part_of_orders};
+use super::limits::{limits_of, part_of_answers, part_of_orders};
 
 /// A user known to the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -404,10 +404,11 @@ impl Dictionary {
 
     /// Every firm's limits.
     pub fn limits(&self, config: &Config) -> Vec<(FirmId, Limits)> {
-        let (firms, orders) = (self.firms.iter().zip(0..), part_of_orders(config));
+        let (firms, parts) =
+            (self.firms.iter().zip(0..), (part_of_orders(config), part_of_answers(config)));
         let limits = |(firm, number): (&String, u16)| {
             let number_of = |symbol: &str| self.symbol_of.get(symbol).copied();
-            (FirmId(number), limits_of(config, firm, orders, number_of))
+            (FirmId(number), limits_of(config, firm, parts, number_of))
         };
         firms.map(limits).collect()
     }

@@ -23,11 +23,19 @@ pub(super) fn part_of_orders(config: &Config) -> u32 {
     (config.gateway.max_orders.get_ref() / firms.len().max(1) as u32).max(1)
 }
 
+/// The unanswered orders of a user that does not say: whatever one sends to a venue, the others' wait behind them is
+/// short.
+pub(super) fn part_of_answers(config: &Config) -> u32 {
+    let rates = config.venues.iter().map(|venue| *venue.max_messages_per_second.get_ref());
+    let users = config.users.len().max(1) as u32;
+    rates.min().map_or(u32::MAX, |slowest| (slowest.saturating_mul(2) / users).max(8))
+}
+
 /// The limits of a firm that the configuration does not name: those of `[risk.default]`.
 pub(super) fn limits_of(
     config: &Config,
     firm: &str,
-    orders: u32,
+    (orders, unanswered): (u32, u32),
     number_of: impl Fn(&str) -> Option<usize>,
 ) -> Limits {
     use crate::config::SelfTradePolicy as Policy;
@@ -46,6 +54,7 @@ pub(super) fn limits_of(
     }
     Limits {
         max_open_orders: pick!(max_open_orders, orders),
+        max_unanswered: pick!(max_unanswered, unanswered),
         max_order_qty: pick!(max_order_qty, 100_000),
         max_order_notional: pick!(max_order_notional, crate::config::Money(200_000_000_000)).0,
         price_collar_bps: pick!(price_collar_bps, 2_000),

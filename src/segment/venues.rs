@@ -1,12 +1,21 @@
 //! Outside exchanges: the gateway that calls them, and which orders go there.
 
+use std::sync::Arc;
+
 use super::dictionary::{Dictionary, venue_protocol};
 use super::{Recovered, SegmentError, system};
-use crate::config::{Config, Venue};
+use crate::config::{Config, User, Venue};
 use crate::gateway::VenueSetup;
 use crate::net::kernel::KernelTransport;
 use crate::order::{SYMBOLS_MAX, UserId};
-use crate::risk::FirmRouting;
+use crate::risk::{FirmRouting, VenueTerms};
+use crate::runtime::BlockPool;
+use crate::session::stream::StreamMemory;
+
+/// What a message to a venue takes, at most, as it usually is.
+const MESSAGE_BYTES: usize = 512;
+/// Bytes that wait for one venue in memory, at most.
+const ROOM_MAX: usize = 256 << 20;
 
 /// The transport on which venues are called: kernel sockets, whatever carries the orders in. Nothing if there are none.
 pub(super) fn open(config: &Config) -> Result<Option<KernelTransport>, SegmentError> {
@@ -56,9 +65,7 @@ pub(super) fn apply_routing(config: &Config, recovered: &mut Recovered) {
         true => vec![],
         false => dictionary.firms.iter().map(firm).collect(),
     };
-    let symbols = |user: &UserId| {
-        let named = |venue: &&Venue| dictionary.venue(venue) == Some(*user);
-        let venue = config.venues.iter().find(named)?;
+    let symbols = |venue: &Venue| {
         if venue.symbols.is_empty() {
             return None;
         }
@@ -69,6 +76,35 @@ pub(super) fn apply_routing(config: &Config, recovered: &mut Recovered) {
         }
         Some(traded)
     };
-    let symbols = dictionary.venues.iter().map(symbols).collect();
-    recovered.risk.set_routing(firms, symbols);
+    let terms = |user: &UserId| {
+        let named = |venue: &&Venue| dictionary.venue(venue) == Some(*user);
+        let venue = config.venues.iter().find(named);
+        venue.map_or_else(VenueTerms::default, |venue| VenueTerms {
+            symbols: symbols(venue),
+            per_second: *venue.max_messages_per_second.get_ref(),
+        })
+    };
+    let terms = dictionary.venues.iter().map(terms).collect();
+    recovered.risk.set_routing(firms, terms);
+    give_room(config, recovered);
+}
+
+/// Has what waits for a venue find room in memory, whatever its rate holds back: as many messages as users may have
+/// unanswered there.
+fn give_room(config: &Config, recovered: &mut Recovered) {
+    let limits = recovered.dictionary.limits(config);
+    let most = |user: &User| {
+        let firm = recovered.dictionary.firm(user.firm.get_ref());
+        let of_firm = limits.iter().find(|(of, _)| Some(*of) == firm);
+        of_firm.map_or(0, |(_, limits)| limits.max_unanswered as usize)
+    };
+    let messages: usize = config.users.iter().map(most).sum();
+    let least = *config.gateway.stream_window_bytes.get_ref();
+    let window_bytes = (messages.saturating_mul(MESSAGE_BYTES))
+        .clamp(least, least.max(ROOM_MAX))
+        .next_power_of_two();
+    for user in &recovered.dictionary.venues {
+        let pool = Arc::new(BlockPool::new(window_bytes + window_bytes / 4, 1));
+        recovered.streams[user.index()].keep_in(&StreamMemory { window_bytes, pool });
+    }
 }

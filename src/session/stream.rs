@@ -122,6 +122,13 @@ impl Stream {
         }
     }
 
+    /// Keeps what comes from here on in other memory, and as much as that says.
+    pub fn keep_in(&mut self, memory: &StreamMemory) {
+        let sized = Stream::new(memory);
+        (self.data.max, self.entries.max) = (sized.data.max, sized.entries.max);
+        self.pool = sized.pool;
+    }
+
     /// Number of the next message.
     pub fn next_number(&self) -> u64 {
         self.next_number

@@ -144,6 +144,7 @@ pub fn risk(symbols: u16, orders: u32, users: u16) -> Risk {
             max_position: 1 << 40,
             max_open_notional: 1 << 60,
             max_open_orders: orders,
+            max_unanswered: u32::MAX,
             duplicate_window_ns: 0,
             self_trade: SelfTrade::CancelNewest,
             market_orders: true,

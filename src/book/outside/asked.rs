@@ -8,6 +8,7 @@ use crate::order::{CancelReason, Command, OrderFlags, Reject, Slot, UserRefNum};
 impl Book {
     /// The order that a client's command means, if its shares are at a venue: it may go by the number that a replace
     /// under way gives it.
+    #[cold]
     pub(in crate::book) fn named_outside(
         &self,
         command: &Command,

@@ -1,22 +1,23 @@
 //! Shares that are at venues: what is known of each order there, and of those that were there lately.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use crate::book::digest::Digest;
 use crate::book::order::Order;
 use zerocopy::FromZeros;
 
 use crate::order::{
-    CancelReason, Command, FIRMS_MAX, Price, SYMBOLS_MAX, SeqNum, Side, Slot, SymbolId, TEXT_BYTES,
-    UnixNanos, UserId, UserRefNum, VENUES_MAX,
+    CancelReason, Command, FIRMS_MAX, NANOS_PER_SEC, Price, SYMBOLS_MAX, SeqNum, Side, Slot,
+    SymbolId, TEXT_BYTES, UnixNanos, UserId, UserRefNum, VENUES_MAX,
 };
 use crate::runtime::Sparse;
 
-/// Commands for which an order that ended is remembered, for what its venue may still say of it; and a trade, in case it
-/// is told again or undone.
-const REMEMBERED: u64 = 1 << 18;
-/// There is room for as many names as that may give, from the start.
-const ROOM: usize = 1 << 19;
+use super::recent::{Memory, Recent, When};
+
+/// An order that ended is remembered for what its venue may still say of it; a trade, in case it is told again, or
+/// undone later that day.
+const ENDED: Memory = Memory { time_ns: 60 * NANOS_PER_SEC, commands_max: 1 << 22 };
+const TRADES: Memory = Memory { time_ns: 86_400 * NANOS_PER_SEC, commands_max: 1 << 24 };
 
 /// What is under way about an order at its venue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromZeros)]
@@ -91,44 +92,6 @@ pub(in crate::book) struct Trade {
     pub undone: bool,
 }
 
-/// What was found out lately, by a key. How long that is counts in commands, so that it is the same in one book and in
-/// several.
-struct Recent<K, V> {
-    list: VecDeque<(SeqNum, K, V)>,
-    /// Places, counted from the first there ever was.
-    at: HashMap<K, u64>,
-    gone: u64,
-}
-
-impl<K: Copy + Eq + std::hash::Hash, V: Copy> Recent<K, V> {
-    fn new(capacity: usize) -> Recent<K, V> {
-        let at = HashMap::with_capacity(2 * capacity);
-        Recent { list: VecDeque::with_capacity(capacity), at, gone: 0 }
-    }
-
-    fn put(&mut self, now: SeqNum, key: K, value: V) {
-        while let Some((_, old, _)) = self.list.front().filter(|(seq, ..)| is_past(*seq, now)) {
-            if self.at.get(old) == Some(&self.gone) {
-                self.at.remove(old);
-            }
-            self.list.pop_front();
-            self.gone += 1;
-        }
-        self.at.insert(key, self.gone + self.list.len() as u64);
-        self.list.push_back((now, key, value));
-    }
-
-    fn get_mut(&mut self, now: SeqNum, key: &K) -> Option<&mut V> {
-        let at = self.at.get(key)?.checked_sub(self.gone)?;
-        let (seq, _, value) = self.list.get_mut(at as usize)?;
-        (!is_past(*seq, now)).then_some(value)
-    }
-}
-
-fn is_past(seq: SeqNum, now: SeqNum) -> bool {
-    seq.0 + REMEMBERED < now.0
-}
-
 /// What a book knows of venues, once there is any.
 pub(in crate::book) struct Outside {
     /// Users that venues are, by their numbers, from 1.
@@ -136,8 +99,8 @@ pub(in crate::book) struct Outside {
     orders: Sparse<AtVenue>,
     /// Replaces that wait for their venue's answer.
     replaces: HashMap<Slot, Command>,
-    ended: Recent<(Slot, u32), Ended>,
-    trades: Recent<(u8, u64), Trade>,
+    ended: Recent<Ended>,
+    trades: Recent<Trade>,
     /// The first order of each firm in each symbol that is at a venue: its slot and one.
     first: Sparse<u32>,
     /// Orders at venues.
@@ -147,13 +110,12 @@ pub(in crate::book) struct Outside {
 impl Outside {
     /// No venues, and room for so many orders at them.
     pub fn new(orders: u32) -> Box<Outside> {
-        let remembered = ROOM;
         Box::new(Outside {
             venues: Vec::with_capacity(VENUES_MAX),
             orders: Sparse::new(orders as usize),
             replaces: HashMap::with_capacity(1024),
-            ended: Recent::new(remembered),
-            trades: Recent::new(remembered),
+            ended: Recent::new(ENDED),
+            trades: Recent::new(TRADES),
             first: Sparse::new(usize::from(FIRMS_MAX) * usize::from(SYMBOLS_MAX)),
             count: 0,
         })
@@ -235,7 +197,7 @@ impl Outside {
     }
 
     /// An order is no longer at its venue, with `left` shares that did not trade there as far as is known.
-    pub fn end(&mut self, now: SeqNum, slot: Slot, order: &Order, left: u32) {
+    pub fn end(&mut self, now: When, slot: Slot, order: &Order, left: u32) {
         let at = self.get(slot);
         let ended = Ended {
             other: 0,
@@ -250,7 +212,7 @@ impl Outside {
         // By its last name, and by the one before, which a venue may use for what happened meanwhile.
         for (number, other) in [(at.asked, at.number), (at.number, at.asked)] {
             if number != 0 {
-                self.ended.put(now, (slot, number), Ended { other, ..ended });
+                self.ended.put(now, name_of(slot, number), Ended { other, ..ended });
             }
         }
         self.unlink(slot, order);
@@ -260,17 +222,17 @@ impl Outside {
     }
 
     /// An order that was at a venue under that number.
-    pub fn ended(&mut self, now: SeqNum, slot: Slot, number: u32) -> Option<&mut Ended> {
-        self.ended.get_mut(now, &(slot, number))
+    pub fn ended(&mut self, now: When, slot: Slot, number: u32) -> Option<&mut Ended> {
+        self.ended.get_mut(now, name_of(slot, number))
     }
 
     /// A trade that a venue told of.
-    pub fn trade(&mut self, now: SeqNum, venue: u8, exec: u64) -> Option<&mut Trade> {
-        self.trades.get_mut(now, &(venue, exec))
+    pub fn trade(&mut self, now: When, venue: u8, exec: u64) -> Option<&mut Trade> {
+        self.trades.get_mut(now, (venue.into(), exec))
     }
 
     /// Shares of an order that ended traded after all, whichever name the venue calls it by.
-    pub fn fill_ended(&mut self, now: SeqNum, slot: Slot, number: u32, qty: u32) {
+    pub fn fill_ended(&mut self, now: When, slot: Slot, number: u32, qty: u32) {
         let Some(Ended { other, .. }) = self.ended(now, slot, number).copied() else { return };
         for number in [number, other] {
             if let Some(ended) = self.ended(now, slot, number) {
@@ -280,9 +242,9 @@ impl Outside {
     }
 
     /// A venue told of a trade. One without a name cannot be told twice, nor undone.
-    pub fn remember(&mut self, now: SeqNum, venue: u8, exec: u64, trade: Trade) {
+    pub fn remember(&mut self, now: When, venue: u8, exec: u64, trade: Trade) {
         if exec != 0 {
-            self.trades.put(now, (venue, exec), trade);
+            self.trades.put(now, (venue.into(), exec), trade);
         }
     }
 
@@ -290,12 +252,8 @@ impl Outside {
     pub fn part(&self, orders: u32, has: impl Fn(SymbolId) -> bool) -> Box<Outside> {
         let mut part = Outside::new(orders);
         part.venues.extend(&self.venues);
-        for (seq, key, ended) in self.ended.list.iter().filter(|(.., ended)| has(ended.symbol)) {
-            part.ended.put(*seq, *key, *ended);
-        }
-        for (seq, key, trade) in self.trades.list.iter().filter(|(.., trade)| has(trade.symbol)) {
-            part.trades.put(*seq, *key, *trade);
-        }
+        self.ended.copy_to(&mut part.ended, |ended| has(ended.symbol));
+        self.trades.copy_to(&mut part.trades, |trade| has(trade.symbol));
         part
     }
 
@@ -320,6 +278,11 @@ impl Outside {
             digest.add(word);
         }
     }
+}
+
+/// The name of an order at a venue, as a key.
+fn name_of(slot: Slot, number: u32) -> (u32, u64) {
+    (slot.0, number.into())
 }
 
 /// Where the list of an order's firm in its symbol begins.

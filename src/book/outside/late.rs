@@ -1,6 +1,7 @@
 //! What a venue says of an order that it has no more: trades after the end, and trades undone.
 
 use super::known::{Asking, AtVenue, Trade};
+use super::recent::When;
 use crate::book::reports::Outside as News;
 use crate::book::{Book, Order, Reports};
 use crate::order::{
@@ -18,7 +19,7 @@ impl Book {
         reports: &mut impl Reports,
     ) -> Alarm {
         let Some(outside) = &mut self.outside else { return Alarm::UnknownTrade };
-        let trade = outside.trade(command.seq, venue, exec).filter(|trade| !trade.undone);
+        let trade = outside.trade(When::of(command), venue, exec).filter(|trade| !trade.undone);
         let Some(trade) = trade else { return Alarm::UnknownTrade };
         trade.undone = true;
         let Trade { user, user_ref, symbol, side, qty, price, match_number, .. } = *trade;
@@ -38,7 +39,7 @@ impl Book {
         venue: u8,
         reports: &mut impl Reports,
     ) -> Alarm {
-        let now = command.seq;
+        let now = When::of(command);
         let Some(outside) = &mut self.outside else { return Alarm::UnknownOrder };
         let ended = outside.ended(now, said.slot, said.number).copied();
         let Some(ended) = ended.filter(|ended| ended.venue == venue) else {
@@ -85,7 +86,7 @@ impl Book {
         let match_number = self.numbering.of_match(symbol);
         let Some(outside) = &mut self.outside else { return };
         let trade = Trade { user, user_ref, symbol, side, qty, price, match_number, undone: false };
-        outside.remember(command.seq, venue, exec, trade);
+        outside.remember(When::of(command), venue, exec, trade);
         let holding = Holding { symbol, buys: side.is_buy() };
         let news = News::FilledLate { user, user_ref, holding, qty, price, match_number, venue };
         reports.outside(command, news);
@@ -120,7 +121,7 @@ impl Book {
         if let Some(outside) = &mut self.outside {
             let trade =
                 Trade { user, user_ref, symbol, side, qty, price, match_number, undone: false };
-            outside.remember(command.seq, venue, exec, trade);
+            outside.remember(When::of(command), venue, exec, trade);
         }
         reports.outside(command, News::Filled { slot, order, qty, price, match_number, venue });
         let Some(at) = at else { return };

@@ -7,6 +7,7 @@
 mod asked;
 mod known;
 mod late;
+mod recent;
 mod said;
 mod tell;
 
@@ -20,10 +21,11 @@ use crate::order::{
     TimeInForce, UserRefNum,
 };
 use known::{AtVenue, number_of};
+use recent::When;
 
 impl Book {
     /// Whether what is left of an order that met the book goes on to a venue. It `traded` here just now, or not.
-    #[inline]
+    #[inline(never)]
     pub(in crate::book) fn goes_out(&self, slot: Slot, traded: bool) -> bool {
         let order = &self.orders[slot.index()];
         let at_once = order.tif == TimeInForce::Ioc || order.flags.has(OrderFlags::MARKET);
@@ -36,6 +38,7 @@ impl Book {
     }
 
     /// Sends an order, which does not rest, to the next venue of its way, with its open shares.
+    #[inline(never)]
     pub(in crate::book) fn send_out(
         &mut self,
         command: &Command,
@@ -143,7 +146,7 @@ impl Book {
         order.level = NO_LEVEL;
         let order = *order;
         if let Some(outside) = &mut self.outside {
-            outside.end(command.seq, slot, &order, left);
+            outside.end(When::of(command), slot, &order, left);
         }
     }
 

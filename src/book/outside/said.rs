@@ -1,6 +1,7 @@
 //! What a venue says of an order that it has.
 
 use super::known::{Asking, AtVenue, Trade, reason_of, told_now};
+use super::recent::When;
 use crate::book::reports::Outside as News;
 use crate::book::{Book, Reports};
 use crate::order::{
@@ -11,8 +12,18 @@ impl Book {
     /// A venue said something.
     pub(in crate::book) fn venue_said(&mut self, command: &Command, reports: &mut impl Reports) {
         let said = Said::read(command);
+        let waited = self.waits(said.slot);
         let alarm = self.take_in(command, &said, reports);
+        let order = self.order(said.slot);
+        if let Some(order) = order.filter(|_| waited && !self.waits(said.slot)) {
+            reports.outside(command, News::Answered(said.slot, order));
+        }
         reports.outside(command, News::Heard(alarm));
+    }
+
+    /// Whether the order in a slot is at a venue that owes an answer.
+    pub fn waits(&self, slot: Slot) -> bool {
+        self.at_venue(slot).is_some_and(|at| !at.known || at.asking != Asking::Nothing)
     }
 
     fn take_in(&mut self, command: &Command, said: &Said, reports: &mut impl Reports) -> Alarm {
@@ -97,7 +108,7 @@ impl Book {
         exec: u64,
         reports: &mut impl Reports,
     ) -> Alarm {
-        let now = command.seq;
+        let now = When::of(command);
         let venue = at.venue;
         let outside = self.outside.as_mut().expect("an order is there");
         if exec != 0 && outside.trade(now, venue, exec).is_some() {

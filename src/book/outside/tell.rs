@@ -29,6 +29,9 @@ impl<O: Outlet> RingReports<O> {
             Outside::Heard(alarm) => {
                 self.whole(command, EventKind::VenueHeard, 0, alarm as u64, false);
             }
+            Outside::Answered(slot, order) => {
+                self.tell_risk(slot, order, FeedbackKind::Answered, 0, Price(0), false);
+            }
             Outside::CancelPending(order) => self.pending(command, order, EventKind::CancelPending),
             Outside::ReplacePending(order) => {
                 self.pending(command, order, EventKind::ReplacePending);
@@ -125,6 +128,11 @@ impl<O: Outlet> RingReports<O> {
             event.qty = leg.qty;
             event.price = leg.price;
         });
+        // Of an order that is no more nothing is counted.
+        if order.open() > 0 {
+            let venue = leg.venue.into();
+            self.tell_risk(leg.slot, order, FeedbackKind::Asked, venue, Price(0), false);
+        }
     }
 
     /// A client's request was passed on; its words are all there.

@@ -140,6 +140,7 @@ pub(super) fn reject_text(why: Reject) -> &'static [u8] {
         }
         Reject::AllocationsNotSupported => b"allocations before the trade are not supported",
         Reject::TooManyOpenOrders => b"risk: the firm has as many open orders as it may have",
+        Reject::VenueBusy => b"too many of this user's orders wait for the outside exchange",
         Reject::DiskNearlyFull => b"no new orders are taken: the venue's disk is nearly full",
         Reject::MassCancelNotSupported => b"MassCancelRequestType (530) has to be 1 or 7",
     }

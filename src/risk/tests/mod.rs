@@ -24,6 +24,7 @@ fn limits() -> Limits {
         max_position: 5_000,
         max_open_notional: 1_000_000_000,
         max_open_orders: 1_000,
+        max_unanswered: u32::MAX,
         duplicate_window_ns: 0,
         self_trade: SelfTrade::CancelNewest,
         market_orders: true,

@@ -12,7 +12,7 @@ use crate::order::{
     Policy, Price, Reject, Said, Saying, SelfTrade, SeqNum, Side, Slot, SymbolId, TimeInForce,
     UserId, UserRefNum, VENUE,
 };
-use crate::risk::{Capacity, FirmRouting, Limits, Risk};
+use crate::risk::{Capacity, Chased, FirmRouting, Limits, Risk, VenueTerms};
 
 use super::{T0, limits};
 
@@ -269,7 +269,10 @@ impl World {
         };
         for firm in 0..3 {
             let loose = Limits { self_trade: SelfTrade::CancelNewest, ..limits() };
-            world.risk.set_limits(FirmId(firm), Limits { max_position: 1 << 40, ..loose });
+            world.risk.set_limits(
+                FirmId(firm),
+                Limits { max_position: 1 << 40, max_unanswered: 12, ..loose },
+            );
         }
         for user in 0..CLIENTS + VENUES {
             let firm = if user < CLIENTS { firm_of(user) } else { VENUES_FIRM };
@@ -286,7 +289,7 @@ impl World {
             world.risk.set_reference_price(SymbolId(symbol), Price(1_000_000));
         }
         let routing = |policy| FirmRouting { policy, venues: vec![(1, 0), (2, 0)] };
-        world.risk.set_routing(policies.map(routing).to_vec(), vec![None; 2]);
+        world.risk.set_routing(policies.map(routing).to_vec(), vec![VenueTerms::default(); 2]);
         world.set_venue(0, true);
         world.set_venue(1, true);
         world
@@ -303,7 +306,7 @@ impl World {
         command.qty = up.into();
         self.sequence(command);
         while self.risk.is_chasing() {
-            let Some(command) = self.risk.next_chase(T0) else { continue };
+            let Chased::Found(command) = self.risk.next_chase(T0) else { continue };
             self.carry_out(&command);
         }
     }
@@ -492,6 +495,20 @@ impl World {
         assert_eq!(told, open);
     }
 
+    /// Risk counts the orders that wait for venues.
+    fn check_waiting(&mut self) {
+        self.feed_back(usize::MAX);
+        let mut waiting: HashMap<(UserId, u8), u32> = HashMap::new();
+        self.book.for_each_outside(|slot, venue, order| {
+            *waiting.entry((order.user, venue)).or_default() += u32::from(self.book.waits(slot));
+        });
+        for (user, venue) in (0..CLIENTS).flat_map(|user| [(user, 1), (user, 2)]) {
+            let user = UserId(user);
+            let here = waiting.get(&(user, venue)).copied().unwrap_or(0);
+            assert_eq!(self.risk.waiting_for(user, venue), here, "{user:?} at venue {venue}");
+        }
+    }
+
     /// Lets everything come to its end.
     fn settle(&mut self, draw: &mut Draw) {
         for venue in 0..VENUES {
@@ -596,10 +613,14 @@ fn run(seed: u64, steps: usize, honest: bool) {
     let mut draw = Draw(seed * 2 + 1);
     let all = [Policy::InternalOnly, Policy::CrossThenRoute, Policy::RouteOnly, Policy::PostOut];
     let mut world = World::new([draw.of(&all), draw.of(&all)], honest);
-    for _ in 0..steps {
+    for step in 0..steps {
         world.step(&mut draw);
+        if step % 50 == 0 {
+            world.check_waiting();
+        }
     }
     world.settle(&mut draw);
+    world.check_waiting();
     world.check_quiet();
     if honest {
         world.check_with_venues();
@@ -676,4 +697,32 @@ fn without_a_venue_that_is_up_orders_are_refused_or_stay() {
     world.set_venue(1, false);
     assert_eq!(enter(&mut world, Destination::Unsaid), Reject::None);
     assert_eq!(world.book.orders_outside(), 0, "it rests here");
+}
+
+#[test]
+fn who_has_a_venue_wait_is_refused_and_nobody_else() {
+    let mut world = World::new([Policy::RouteOnly; 2], true);
+    let enter = |world: &mut World, user: u16, destination: Destination| {
+        let mut command = Command::new(CommandKind::Enter, UserId(user), firm_of(user));
+        world.next_ref[usize::from(user)] += 1;
+        command.user_ref = UserRefNum(world.next_ref[usize::from(user)]);
+        (command.qty, command.price, command.destination) =
+            (1, Price(1_000_000), destination.code());
+        world.risk.sequence(&mut command, T0);
+        world.carry_out(&command);
+        command.verdict
+    };
+    for _ in 0..12 {
+        assert_eq!(enter(&mut world, 0, Destination::Venue(1)), Reject::None);
+    }
+    // Nothing was fed back yet.
+    assert_eq!(enter(&mut world, 0, Destination::Venue(1)), Reject::VenueBusy);
+    assert_eq!(enter(&mut world, 1, Destination::Venue(1)), Reject::None, "another user");
+    assert_eq!(enter(&mut world, 0, Destination::Venue(2)), Reject::None, "another venue");
+    assert_eq!(enter(&mut world, 0, Destination::Unsaid), Reject::None, "the next of its list");
+    world.check_waiting();
+    world.settle(&mut Draw(1));
+    world.check_waiting();
+    assert_eq!(world.risk.waiting_for(UserId(0), 1), 0);
+    assert_eq!(enter(&mut world, 0, Destination::Venue(1)), Reject::None);
 }

@@ -148,6 +148,7 @@ pub fn limits() -> Limits {
         max_position: 1 << 40,
         max_open_notional: 1 << 60,
         max_open_orders: u32::MAX,
+        max_unanswered: u32::MAX,
         duplicate_window_ns: 0,
         self_trade: SelfTrade::CancelNewest,
         market_orders: true,
