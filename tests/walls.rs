@@ -32,7 +32,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "segment",
         &[
             "order", "ring", "net", "runtime", "wire", "book", "risk", "session", "journal",
-            "audit", "feed", "gateway", "config",
+            "audit", "feed", "gateway", "config", "client",
         ],
     ),
     (

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use zerocopy::IntoBytes;
@@ -64,6 +65,11 @@ impl Arbiter {
     /// Whether the session ended and every message was handed out.
     pub fn is_over(&self) -> bool {
         self.ended && self.next >= self.behind
+    }
+
+    /// Packets of its session so far, heartbeats among them.
+    pub fn packets(&self) -> u64 {
+        self.own
     }
 
     /// Takes a packet in, of whichever line or server, and hands out what is in its turn.
@@ -199,6 +205,11 @@ impl Reader {
     /// Whether it began somewhere in the middle, with nobody to ask for what came before.
     pub fn is_partial(&self) -> bool {
         self.partial
+    }
+
+    /// What is readable once a packet came.
+    pub fn wakes_by(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.lines.iter().chain(&self.server).map(AsFd::as_fd)
     }
 
     /// Takes in what is there and asks for what is missing. Returns how many packets there were.

@@ -1,6 +1,7 @@
 //! Where a reader of the feed has its messages from: a ring of this host, or packets.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use super::feed::Reader;
 use crate::feed::Told;
@@ -115,6 +116,23 @@ impl Source {
     /// Whether both ends are on this host, so that they have one clock.
     pub fn is_of_this_host(&self) -> bool {
         matches!(self.from, Kind::Ring { .. })
+    }
+
+    /// Packets of its session so far; of a ring there are none.
+    pub fn packets(&self) -> u64 {
+        match &self.from {
+            Kind::Ring { .. } => 0,
+            Kind::Lines { reader, .. } => reader.arbiter.packets(),
+        }
+    }
+
+    /// What is readable once there is something to take in; a ring has nothing of that kind.
+    pub fn wakes_by(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let reader = match &self.from {
+            Kind::Ring { .. } => None,
+            Kind::Lines { reader, .. } => Some(reader),
+        };
+        reader.into_iter().flat_map(|reader| reader.wakes_by())
     }
 
     /// Session in words: its name, or what a ring has for it. `None` if nothing came.

@@ -1,7 +1,7 @@
 //! What one key cannot say about itself.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 use toml::Spanned;
@@ -317,22 +317,7 @@ fn check_ports(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError
 
 fn check_feed(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
     let Some(feed) = &config.feed else { return Ok(()) };
-    let lines = feed.lines.get_ref();
-    let families = lines.iter().map(|line| line.is_ipv4());
-    if lines.len() > 8 || families.clone().any(|v4| v4) && families.clone().any(|v4| !v4) {
-        let what = "lines are up to 8 addresses of one family, such as [\"239.192.7.1:26400\"]";
-        return checker.fail(feed.lines.span(), what);
-    }
-    if let Some(line) = lines.iter().find(|line| line.port() == 0 || line.ip().is_unspecified()) {
-        let what = format!("nobody can be sent to at {line}: a line has an address and a port");
-        return checker.fail(feed.lines.span(), what);
-    }
-    if let Some(interface) = &feed.interface
-        && lines.iter().any(|line| line.is_ipv4() != interface.get_ref().is_ipv4())
-    {
-        let what = "interface is an address of this host, of the same family as the lines";
-        return checker.fail(interface.span(), what);
-    }
+    check_lines(checker, &feed.lines, feed.interface.as_ref())?;
     if !(1..=255).contains(feed.hops.get_ref()) {
         return checker.fail(feed.hops.span(), "hops is 1 to 255");
     }
@@ -361,6 +346,31 @@ fn check_feed(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError>
     if session.len() > 10 || !plain {
         let what = "session is up to 10 ASCII letters and digits";
         return checker.fail(feed.session.span(), what);
+    }
+    Ok(())
+}
+
+/// Lines of a feed, and the interface that they go or come by.
+pub(super) fn check_lines(
+    checker: &Checker<'_>,
+    lines: &Spanned<Vec<SocketAddr>>,
+    interface: Option<&Spanned<IpAddr>>,
+) -> Result<(), ConfigError> {
+    let (place, lines) = (lines.span(), lines.get_ref());
+    let families = lines.iter().map(|line| line.is_ipv4());
+    if lines.len() > 8 || families.clone().any(|v4| v4) && families.clone().any(|v4| !v4) {
+        let what = "lines are up to 8 addresses of one family, such as [\"239.192.7.1:26400\"]";
+        return checker.fail(place, what);
+    }
+    if let Some(line) = lines.iter().find(|line| line.port() == 0 || line.ip().is_unspecified()) {
+        let what = format!("nobody can be sent to at {line}: a line has an address and a port");
+        return checker.fail(place, what);
+    }
+    if let Some(interface) = interface
+        && lines.iter().any(|line| line.is_ipv4() != interface.get_ref().is_ipv4())
+    {
+        let what = "interface is an address of this host, of the same family as the lines";
+        return checker.fail(interface.span(), what);
     }
     Ok(())
 }

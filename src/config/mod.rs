@@ -21,7 +21,7 @@ pub use types::{
     Ack, Audit, Config, Gateway, Idle, Limits, Money, Password, Port, Protocol, Risk,
     SelfTradePolicy, Symbol, SymbolsFile, Topology, TransportKind, User,
 };
-pub use venues::{FirmRouting, Policy, Routing, Venue, VenueProtocol};
+pub use venues::{FirmRouting, Policy, Prefer, Routing, Venue, VenueFeed, VenueProtocol, Ways};
 
 use std::path::Path;
 

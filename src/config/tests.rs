@@ -221,21 +221,27 @@ const VENUE: &str = "name = \"XOUT\"\nprotocol = \"fix44\"\nconnect = \"127.0.0.
                      sender_comp_id = \"MILLRACE\"\ntarget_comp_id = \"XOUT\"\n";
 const ROUTED: &str = "[routing.default]\npolicy = \"route-only\"\nvenues = [\"XOUT\"]\n";
 
+const TOLD: &str = "[venue.feed]\nlines = [\"239.192.7.1:26400\"]\nrequest = \"10.0.0.7:26401\"\n";
+
 #[test]
 fn venues_and_policies_are_what_they_say() {
     use crate::order::Policy;
     let config = with_venue(VENUE, ROUTED).unwrap();
     let firm = config.users[0].firm.get_ref().clone();
-    assert_eq!(config.routing_of(&firm), (Policy::RouteOnly, vec![(0, 0)]));
+    let ways = config.routing_of(&firm);
+    assert_eq!((ways.policy, ways.venues), (Policy::RouteOnly, vec![(0, 0)]));
     let own = format!("{ROUTED}weights = [3]\n[routing.firm.{firm}]\npolicy = \"post-out\"\n");
     let config = with_venue(VENUE, &own).unwrap();
-    assert_eq!(config.routing_of(&firm), (Policy::PostOut, vec![(0, 3)]));
+    let ways = config.routing_of(&firm);
+    assert_eq!((ways.policy, ways.venues), (Policy::PostOut, vec![(0, 3)]));
     assert_eq!(config.venues[0].open_s(), None);
     let config = with_venue(&format!("{VENUE}hours = \"22:00-06:30\"\n"), ROUTED).unwrap();
     assert_eq!(config.venues[0].open_s(), Some((79_200, 23_400)));
     let symbol = config.symbols[0].name.get_ref();
     let named = format!("{VENUE}symbols = [\"{symbol}\"]\nnames = {{ {symbol} = \"X.Y\" }}\n");
     assert_eq!(with_venue(&named, ROUTED).unwrap().venues[0].names.len(), 1);
+    let config = with_venue(&format!("{VENUE}{TOLD}"), &format!("{ROUTED}prefer = \"price\""));
+    assert!(config.unwrap().routing_of(&firm).by_price);
 }
 
 #[test]
@@ -270,6 +276,18 @@ fn a_wrong_venue_is_refused_with_what_would_be_right() {
             "one for each of the 1 venues",
         ),
         (VENUE.into(), "[routing.default]\npolicy = \"outside\"", "unknown variant"),
+        (
+            VENUE.into(),
+            "[routing.default]\nvenues = [\"XOUT\"]\nprefer = \"price\"",
+            "none of its venues has a [venue.feed]",
+        ),
+        (more(&TOLD.replace("239.192.7.1:26400", "")), ROUTED, "invalid socket address"),
+        (
+            more(&TOLD.replace("\"239.192.7.1:26400\"", "")),
+            ROUTED,
+            "where the venue's packets come",
+        ),
+        (more(&TOLD.replace("request", "# ")), ROUTED, "missing field `request`"),
     ] {
         let error = with_venue(&venue, routing).unwrap_err();
         assert!(error.contains(says), "{error}");

@@ -1,7 +1,7 @@
 //! `[[venue]]` and `[routing]`: outside exchanges, and which orders go there.
 
 use std::collections::{BTreeMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -60,6 +60,22 @@ pub struct Venue {
     /// When it is there, in UTC, such as `"08:00-16:30"`; always unless given.
     #[serde(default)]
     pub hours: Option<Spanned<String>>,
+    /// Its market data.
+    #[serde(default)]
+    pub feed: Option<VenueFeed>,
+}
+
+/// `[venue.feed]`: a venue's market data, ITCH over MoldUDP64.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VenueFeed {
+    /// Where its packets come: multicast groups or addresses of this host, with a port.
+    pub lines: Spanned<Vec<SocketAddr>>,
+    /// The address by whose interface multicast comes in; the system's choice unless given.
+    #[serde(default)]
+    pub interface: Option<Spanned<IpAddr>>,
+    /// Where what was missed is asked for: without it, what stood there before this gateway came would never be known.
+    pub request: Spanned<SocketAddr>,
 }
 
 fn default_rate() -> Spanned<u32> {
@@ -110,6 +126,29 @@ pub struct FirmRouting {
     pub venues: Option<Vec<Spanned<String>>>,
     /// How large a part of the orders each of them is to have; unless given, the first has all.
     pub weights: Option<Spanned<Vec<u32>>>,
+    /// What says which of them is first.
+    pub prefer: Option<Spanned<Prefer>>,
+}
+
+/// `prefer`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prefer {
+    /// The list and its weights.
+    List,
+    /// The best displayed price at which the order would trade; then the list.
+    Price,
+}
+
+/// What a firm's orders do, key by key from its own table or the one for all.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ways {
+    /// What is done with orders that name no venue.
+    pub policy: order::Policy,
+    /// Venues by their places in the file, with their weights.
+    pub venues: Vec<(usize, u32)>,
+    /// Whether the best displayed price is first.
+    pub by_price: bool,
 }
 
 /// `policy`
@@ -157,12 +196,13 @@ fn read_hours(text: &str) -> Option<(u32, u32)> {
 }
 
 impl Config {
-    /// What a firm's orders do: the policy, and venues by their places in the file with their weights.
-    pub fn routing_of(&self, firm: &str) -> (order::Policy, Vec<(usize, u32)>) {
+    /// What a firm's orders do.
+    pub fn routing_of(&self, firm: &str) -> Ways {
         let own = self.routing.firm.iter().find(|(name, _)| name.get_ref() == firm);
         let own = own.map(|(_, routing)| routing);
         let default = &self.routing.default;
         let policy = own.and_then(|own| own.policy).or(default.policy);
+        let prefer = own.and_then(|own| own.prefer.as_ref()).or(default.prefer.as_ref());
         // Weights go with the list that they are beside.
         let listed = own.filter(|own| own.venues.is_some()).unwrap_or(default);
         let weights = own.filter(|own| own.weights.is_some()).unwrap_or(listed);
@@ -170,7 +210,11 @@ impl Config {
         let names = listed.venues.iter().flatten().filter_map(|name| place(name.get_ref()));
         let weights = weights.weights.as_ref().map_or(&[][..], |weights| weights.get_ref());
         let weights = weights.iter().copied().chain(std::iter::repeat(0));
-        (policy.map_or(order::Policy::InternalOnly, Policy::as_order), names.zip(weights).collect())
+        Ways {
+            policy: policy.map_or(order::Policy::InternalOnly, Policy::as_order),
+            venues: names.zip(weights).collect(),
+            by_price: prefer.is_some_and(|prefer| *prefer.get_ref() == Prefer::Price),
+        }
     }
 }
 
@@ -214,6 +258,7 @@ pub(super) fn check(config: &Config, checker: &Checker<'_>) -> Result<(), Config
             }
         }
         check_numbers(venue, checker)?;
+        venue.feed.as_ref().map_or(Ok(()), |feed| check_feed(feed, checker))?;
     }
     check_routing(config, checker)
 }
@@ -299,6 +344,21 @@ fn check_numbers(venue: &Venue, checker: &Checker<'_>) -> Result<(), ConfigError
     }
 }
 
+fn check_feed(feed: &VenueFeed, checker: &Checker<'_>) -> Result<(), ConfigError> {
+    let by = feed.interface.as_ref();
+    super::check::check_lines(checker, &feed.lines, by)?;
+    if feed.lines.get_ref().is_empty() {
+        let what = "lines are where the venue's packets come, such as [\"239.192.7.1:26400\"]";
+        return checker.fail(feed.lines.span(), what);
+    }
+    if feed.request.get_ref().port() == 0 || feed.request.get_ref().ip().is_unspecified() {
+        let what =
+            "request is where the venue says again what was missed, such as \"10.0.0.7:26401\"";
+        return checker.fail(feed.request.span(), what);
+    }
+    Ok(())
+}
+
 fn check_routing(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigError> {
     let firms: HashSet<&str> = config.users.iter().map(|u| u.firm.get_ref().as_str()).collect();
     for firm in config.routing.firm.keys() {
@@ -334,9 +394,17 @@ fn check_routing(config: &Config, checker: &Checker<'_>) -> Result<(), ConfigErr
         }
     }
     for firm in firms {
-        let (policy, venues) = config.routing_of(firm);
+        let named = config.routing.firm.keys().find(|name| name.get_ref() == firm);
+        let Ways { policy, venues, by_price } = config.routing_of(firm);
+        if by_price && !venues.iter().any(|(at, _)| config.venues[*at].feed.is_some()) {
+            let own = named.and_then(|name| config.routing.firm[name].prefer.as_ref());
+            let place = own.or(config.routing.default.prefer.as_ref()).map_or(0..0, Spanned::span);
+            let what = format!(
+                "firm \"{firm}\" prefers by price, and none of its venues has a [venue.feed] that tells prices"
+            );
+            return checker.fail(place, what);
+        }
         if policy != order::Policy::InternalOnly && venues.is_empty() {
-            let named = config.routing.firm.keys().find(|name| name.get_ref() == firm);
             let place = named.map_or(0..0, Spanned::span);
             let what = format!("firm \"{firm}\" has a policy that needs venues = [\"...\"]");
             return checker.fail(place, what);

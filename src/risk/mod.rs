@@ -14,6 +14,7 @@
 mod agent;
 mod checks;
 mod commit;
+mod displayed;
 mod duplicates;
 mod exposure;
 mod foresee;
@@ -29,6 +30,7 @@ mod timers;
 mod tests;
 
 pub use agent::{Outlets, RiskAgent};
+pub use displayed::Displayed;
 pub use foresee::FORESEE_STEPS;
 pub use limits::Limits;
 pub use routing::{Chased, FirmRouting, Routing, VenueTerms};

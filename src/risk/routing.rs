@@ -1,9 +1,12 @@
 //! Which way an order goes, and what happens when a venue comes and goes.
 
+use std::sync::Arc;
+
 use super::Risk;
+use super::displayed::Displayed;
 use crate::book::Digest;
 use crate::order::{
-    Command, CommandKind, Destination, LISTED_MAX, PROTOCOL_AT, Policy, Reject, Route, Slot,
+    Command, CommandKind, Destination, LISTED_MAX, PROTOCOL_AT, Policy, Price, Reject, Route, Slot,
     SymbolId, UnixNanos, UserId, VENUE, VENUES_MAX,
 };
 
@@ -18,11 +21,14 @@ pub struct FirmRouting {
     /// Venues by their numbers, in order of preference, and how large a part of the orders each is to have first; if
     /// none has a part, the first one has all that it trades.
     pub venues: Vec<(u8, u32)>,
+    /// Ahead of that, who displays the best price at which the order would trade.
+    pub by_price: bool,
 }
 
 impl FirmRouting {
-    /// Its venues that take an order, in the order in which that is to try them.
-    fn in_order(&self, takes: impl Fn(u8) -> bool, place: u64) -> Route {
+    /// Its venues that take an order, in the order in which that is to try them; of a lower `rank` first, if prices are
+    /// looked at.
+    fn in_order(&self, takes: impl Fn(u8) -> bool, rank: impl Fn(u8) -> u32, place: u64) -> Route {
         let takes = |(venue, _): &&(u8, u32)| takes(*venue);
         let whole: u64 = self.venues.iter().filter(&takes).map(|(_, part)| u64::from(*part)).sum();
         let mut first = None;
@@ -40,7 +46,26 @@ impl FirmRouting {
         }
         let others = self.venues.iter().filter(&takes).map(|(venue, _)| *venue);
         let others = others.filter(|venue| Some(*venue) != first);
-        Route::new(self.policy, first.into_iter().chain(others).take(LISTED_MAX))
+        let listed = first.into_iter().chain(others).take(LISTED_MAX);
+        if !self.by_price {
+            return Route::new(self.policy, listed);
+        }
+        let mut ranked = [(0, 0); LISTED_MAX];
+        let mut count = 0;
+        for (place, venue) in ranked.iter_mut().zip(listed) {
+            *place = (rank(venue), venue);
+            count += 1;
+        }
+        // A few, and those of one rank stay as they were.
+        let ranked = &mut ranked[..count];
+        for at in 1..count {
+            let mut to = at;
+            while to > 0 && ranked[to - 1].0 > ranked[to].0 {
+                ranked.swap(to - 1, to);
+                to -= 1;
+            }
+        }
+        Route::new(self.policy, ranked.iter().map(|(_, venue)| *venue))
     }
 }
 
@@ -64,6 +89,8 @@ pub struct VenueTerms {
     pub symbols: Option<Vec<bool>>,
     /// Messages in a second; 0 is any number.
     pub per_second: u32,
+    /// What it displays, if anybody follows its market data.
+    pub displayed: Option<Arc<Displayed>>,
 }
 
 /// A look through all orders.
@@ -115,6 +142,20 @@ impl Routing {
         self.up[usize::from(venue)]
             && listed.is_none_or(|listed| listed.get(symbol.index()) == Some(&true))
     }
+
+    /// How far from the best a venue's price is for an order; the same for all at which it would not trade now, as far as
+    /// they tell.
+    fn rank(&self, venue: u8, command: &Command) -> u32 {
+        let displayed = self.terms.get(usize::from(venue) - 1);
+        let displayed = displayed.and_then(|terms| terms.displayed.as_ref());
+        let facing = displayed.and_then(|known| known.facing(command.symbol, command.side));
+        let market = command.price == Price::MARKET;
+        match facing {
+            Some(ask) if command.side.is_buy() && (market || ask <= command.price) => ask.0,
+            Some(bid) if !command.side.is_buy() && (market || bid >= command.price) => !bid.0,
+            _ => u32::MAX,
+        }
+    }
 }
 
 impl Risk {
@@ -129,6 +170,12 @@ impl Risk {
     pub fn venue_of(&self, user: UserId) -> Option<u8> {
         let at = self.routing.venues.iter().position(|venue| *venue == user)?;
         Some(at as u8 + 1)
+    }
+
+    /// What a venue displays, if its market data is followed.
+    pub fn displayed_by(&self, venue: UserId) -> Option<Arc<Displayed>> {
+        let number = self.venue_of(venue)?;
+        self.routing.terms.get(usize::from(number) - 1)?.displayed.clone()
     }
 
     /// The way of a new order.
@@ -179,7 +226,8 @@ impl Risk {
         }
         let takes = |venue| self.routing.takes(venue, command.symbol);
         let has_room = |venue| takes(venue) && !self.is_full_for(command.user, venue);
-        let route = firm.in_order(has_room, self.last_seq.0 + 1);
+        let rank = |venue| self.routing.rank(venue, command);
+        let route = firm.in_order(has_room, rank, self.last_seq.0 + 1);
         match route.next() {
             Some(_) => Ok(route),
             None if firm.venues.iter().any(|(venue, _)| takes(*venue)) => Err(Reject::VenueBusy),

@@ -14,7 +14,7 @@ use super::limits::apply_limits;
 use super::memory::ring;
 use super::threads::{agents, feed_strategy, helpers, idle_strategy, login_helpers, start_agents};
 use super::transport::{AnyTransport, Opened, Wire, ring_bells};
-use super::{Failure, Recovered, Segment, SegmentError, Shown, market, recovery, venues};
+use super::{Failure, Recovered, Segment, SegmentError, Shown, market, quotes, recovery, venues};
 use crate::book::{BookAgent, Books, Places, Progress};
 use crate::config::{Ack, Config, Topology};
 use crate::gateway::{
@@ -119,6 +119,7 @@ pub(super) fn assemble(
         calls,
         venues: venues::setups(config, &recovered.dictionary),
     };
+    let quotes = quotes::open(config, &recovered.dictionary, &recovered.risk, &shown)?;
     let Recovered { risk, book, .. } = recovered;
     let replica = tape.is_some().then(|| book.replica());
     let in_gallery = has_gallery.then(|| book.replica());
@@ -293,6 +294,7 @@ pub(super) fn assemble(
         feed,
         gallery,
         snapshots,
+        quotes: quotes.into_iter().map(quotes::QuotesDuty::start).collect(),
         recovered_commands,
         places,
         kept,

@@ -42,7 +42,10 @@ pub(super) fn of_venues(config: &Config) -> Vec<String> {
     let [gateway, net] = line_prefixes();
     let own = gateway::COUNTERS.iter().map(|name| format!("{gateway}.{name}"));
     let own = own.chain(net::COUNTERS.iter().map(|name| format!("{net}.{name}")));
-    let of = |venue: &Venue| gateway::venue_counters(venue.name.get_ref()).collect::<Vec<_>>();
+    let of = |venue: &Venue| {
+        let line = gateway::venue_counters(venue.name.get_ref());
+        line.chain(super::quotes::counters(venue)).collect::<Vec<_>>()
+    };
     own.chain(config.venues.iter().flat_map(of)).collect()
 }
 

@@ -14,6 +14,7 @@ mod gateways;
 mod limits;
 mod market;
 mod memory;
+mod quotes;
 mod recovery;
 mod stop;
 mod threads;
@@ -94,6 +95,8 @@ pub struct Segment {
     feed: Option<market::Running>,
     gallery: Option<Worker<gallery::GalleryDuty<AnyTransport>>>,
     snapshots: Option<Worker<SnapshotMaker>>,
+    /// One for every venue whose market data is followed.
+    quotes: Vec<Worker<quotes::QuotesDuty>>,
     recovered_commands: u64,
     places: Places,
     /// What outlives a crash.

@@ -70,6 +70,7 @@ impl Segment {
         if let Some(feed) = self.feed {
             feed.stop();
         }
+        self.quotes.into_iter().for_each(|helper| drop(helper.join()));
         self.authenticators.into_iter().for_each(|helper| drop(helper.join()));
         self.replayers.into_iter().for_each(|helper| drop(helper.join()));
         self.logs.into_iter().for_each(|helper| drop(helper.join()));

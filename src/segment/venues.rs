@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::dictionary::{Dictionary, venue_protocol};
 use super::{Recovered, SegmentError, system};
-use crate::config::{Config, User, Venue};
+use crate::config::{Config, User, Venue, Ways};
 use crate::gateway::VenueSetup;
 use crate::net::kernel::KernelTransport;
 use crate::order::{SYMBOLS_MAX, UserId};
-use crate::risk::{FirmRouting, VenueTerms};
+use crate::risk::{Displayed, FirmRouting, VenueTerms};
 use crate::runtime::BlockPool;
 use crate::session::stream::StreamMemory;
 
@@ -57,9 +57,9 @@ pub(super) fn apply_routing(config: &Config, recovered: &mut Recovered) {
         .map(|venue| dictionary.venue_number(dictionary.venue(venue)?))
         .collect();
     let firm = |name: &String| {
-        let (policy, venues) = config.routing_of(name);
+        let Ways { policy, venues, by_price } = config.routing_of(name);
         let number = |(at, part): (usize, u32)| Some((numbers[at]?, part));
-        FirmRouting { policy, venues: venues.into_iter().filter_map(number).collect() }
+        FirmRouting { policy, venues: venues.into_iter().filter_map(number).collect(), by_price }
     };
     let firms = match config.venues.is_empty() {
         true => vec![],
@@ -76,12 +76,14 @@ pub(super) fn apply_routing(config: &Config, recovered: &mut Recovered) {
         }
         Some(traded)
     };
+    let symbols_max = dictionary.symbols.len();
     let terms = |user: &UserId| {
         let named = |venue: &&Venue| dictionary.venue(venue) == Some(*user);
         let venue = config.venues.iter().find(named);
         venue.map_or_else(VenueTerms::default, |venue| VenueTerms {
             symbols: symbols(venue),
             per_second: *venue.max_messages_per_second.get_ref(),
+            displayed: venue.feed.as_ref().map(|_| Arc::new(Displayed::new(symbols_max))),
         })
     };
     let terms = dictionary.venues.iter().map(terms).collect();

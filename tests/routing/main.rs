@@ -8,6 +8,7 @@ mod peer;
 mod kills;
 mod mischief;
 mod outside;
+mod terms;
 mod whole;
 
 use std::net::SocketAddr;
@@ -150,13 +151,15 @@ pub fn client(venue: &Venue) -> Peer {
 
 /// Waits until orders can go to the venue.
 pub fn wait_up(venue: &Venue) {
+    wait_for_venue(venue, "XOUT");
+}
+
+/// The same of one of several.
+pub fn wait_for_venue(gateway: &Venue, name: &str) {
     let deadline = std::time::Instant::now() + common::PATIENCE;
-    while venue.counter("venue.XOUT.state") != 3 {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "state {}",
-            venue.counter("venue.XOUT.state")
-        );
+    let state = || gateway.counter(&format!("venue.{name}.state"));
+    while state() != 3 {
+        assert!(std::time::Instant::now() < deadline, "state {}", state());
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
     // Risk is told right behind it.

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use crate::common::{PATIENCE, Scratch, Venue, answer, buy, enter, filled, silence};
 use crate::peer::{Fields, Peer, time};
-use crate::{client, gateway, is_open, wait_up};
+use crate::{client, gateway, gateway_text, is_open, wait_up};
 use millrace::client::{Answer, cancel};
 
 /// A gateway, and this test for a venue.
@@ -227,13 +227,9 @@ fn no_second_has_more_messages_than_the_venue_takes_and_they_leave_together() {
     drop(stage.venue);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
-    stage.gateway = gateway(
-        Scratch::new(),
-        at,
-        "fix44",
-        "route-only",
-        "max_messages_per_second = 50\nbatch_us = 200000",
-    );
+    let slow = "max_messages_per_second = 50\nbatch_us = 200000";
+    let text = gateway_text(at, "fix44", "route-only", slow) + "max_unanswered = 200\n";
+    stage.gateway = Venue::start_in(Scratch::new(), &text);
     let mut venue = Peer::accept(&listener, "FIX.4.4", "XOUT");
     venue.expect("35=A");
     venue.send("A", "98=0|108=30|");

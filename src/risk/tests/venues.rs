@@ -288,7 +288,8 @@ impl World {
             world.carry_out_own(command);
             world.risk.set_reference_price(SymbolId(symbol), Price(1_000_000));
         }
-        let routing = |policy| FirmRouting { policy, venues: vec![(1, 0), (2, 0)] };
+        let routing =
+            |policy| FirmRouting { policy, venues: vec![(1, 0), (2, 0)], by_price: false };
         world.risk.set_routing(policies.map(routing).to_vec(), vec![VenueTerms::default(); 2]);
         world.set_venue(0, true);
         world.set_venue(1, true);
