@@ -41,6 +41,11 @@ impl Blocks {
         Blocks { all: VecDeque::with_capacity(max), first: 0, max }
     }
 
+    fn set_max(&mut self, max: usize) {
+        self.all.reserve(max.saturating_sub(self.all.len()));
+        self.max = max;
+    }
+
     /// Number of the block that comes next.
     #[inline]
     fn end(&self) -> u64 {
@@ -125,7 +130,8 @@ impl Stream {
     /// Keeps what comes from here on in other memory, and as much as that says.
     pub fn keep_in(&mut self, memory: &StreamMemory) {
         let sized = Stream::new(memory);
-        (self.data.max, self.entries.max) = (sized.data.max, sized.entries.max);
+        self.data.set_max(sized.data.max);
+        self.entries.set_max(sized.entries.max);
         self.pool = sized.pool;
     }
 
