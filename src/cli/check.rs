@@ -19,8 +19,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
         0 => String::new(),
         count => format!("{count} segments, "),
     };
+    let venues = match config.venues.len() {
+        0 => String::new(),
+        count => format!(", {count} venues"),
+    };
     println!(
-        "{} is valid: {segments}{} ports, {} users, {} symbols",
+        "{} is valid: {segments}{} ports, {} users, {} symbols{venues}",
         arguments.config.display(),
         config.together().ports.len(),
         config.users.len(),

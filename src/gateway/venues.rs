@@ -127,6 +127,13 @@ impl Line {
         }
     }
 
+    /// Its name as a record has it.
+    fn short_name(&self) -> u64 {
+        let mut bytes = [0; 8];
+        bytes.iter_mut().zip(self.setup.name.bytes()).for_each(|(place, byte)| *place = byte);
+        u64::from_le_bytes(bytes)
+    }
+
     fn set_phase(&mut self, phase: Phase, now_ns: UnixNanos) {
         (self.phase, self.since_ns) = (phase, now_ns);
         self.counters[0].set(phase as u64);
@@ -216,8 +223,9 @@ impl State {
         if staged {
             let was_told = line.told_up.replace(is_up).is_some();
             if is_up || was_told {
+                let name = line.short_name();
                 let tell = if is_up { tell_up } else { tell_down };
-                self.record(tell, [at as u64 + 1, 0, 0, 0]);
+                self.record(tell, [name, 0, 0, 0]);
             }
         }
     }
@@ -331,10 +339,10 @@ impl State {
         let len = why.len().min(text.len());
         text[..len].copy_from_slice(&why[..len]);
         let word = |at: usize| u64::from_le_bytes(text[at..at + 8].try_into().expect("eight"));
-        let numbers = [u64::from(user.0), word(0), word(8), word(16)];
-        self.record(tell_turned_away, numbers);
         if let Some(line) = self.line_mut(user) {
             line.counters[5].add(1);
+            let numbers = [line.short_name(), word(0), word(8), word(16)];
+            self.record(tell_turned_away, numbers);
         }
     }
 
@@ -350,8 +358,9 @@ impl State {
         let Some(place) = Alarm::ALL.iter().position(|(of, _)| *of == alarm) else { return };
         if let Some(line) = self.line_mut(user) {
             line.alarms[place].add(1);
+            let name = line.short_name();
+            self.record(tell_alarm, [name, place as u64, 0, 0]);
         }
-        self.record(tell_alarm, [user.0.into(), place as u64, 0, 0]);
     }
 
     /// What a venue said was taken in.
@@ -413,22 +422,29 @@ impl State {
     }
 }
 
+/// A venue's name in a record: four characters at most.
+fn name_in(record: &Record) -> String {
+    let bytes = record.numbers[0].to_le_bytes();
+    String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned()
+}
+
 fn tell_up(record: &Record) {
-    tracing::info!(venue = record.numbers[0], "a venue is up");
+    tracing::info!(venue = name_in(record), "a venue is up");
 }
 
 fn tell_down(record: &Record) {
-    tracing::info!(venue = record.numbers[0], "a venue is down");
+    tracing::info!(venue = name_in(record), "a venue is down");
 }
 
 fn tell_turned_away(record: &Record) {
-    let [user, words @ ..] = record.numbers;
+    let [_, words @ ..] = record.numbers;
     let text: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let why = String::from_utf8_lossy(&text);
-    tracing::warn!(user, why = why.trim_end_matches('\0'), "a venue did not let this side in");
+    let (venue, why) = (name_in(record), why.trim_end_matches('\0'));
+    tracing::warn!(venue, why, "a venue did not let this side in");
 }
 
 fn tell_alarm(record: &Record) {
     let (_, alarm) = Alarm::ALL[record.numbers[1] as usize];
-    tracing::warn!(user = record.numbers[0], alarm, "a venue said what cannot be, or is not known");
+    tracing::warn!(venue = name_in(record), alarm, "a venue said what cannot be, or is not known");
 }
