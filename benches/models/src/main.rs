@@ -49,9 +49,18 @@ struct Arguments {
     /// less than the gateway.
     #[arg(long)]
     lean: bool,
-    /// Processes that are there before anybody connects.
+    /// Processes that are there before anybody connects; threads of the classic gateway.
     #[arg(long, default_value_t = 2)]
     workers: u16,
+    /// The exchange that a classic gateway sends orders to.
+    #[arg(long, required_if_eq("model", "classic-gateway"))]
+    venue: Option<SocketAddr>,
+    /// Orders that it sends together.
+    #[arg(long, default_value_t = 8)]
+    batch: usize,
+    /// Microseconds that it waits for them.
+    #[arg(long, default_value_t = 1000)]
+    batch_us: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -70,6 +79,8 @@ enum Model {
     Amped,
     /// Actors with queues: input, matching, log, output.
     Actors,
+    /// Not an exchange: a gateway in front of one, with a pool of threads that wait for batches.
+    ClassicGateway,
 }
 
 fn main() -> std::io::Result<()> {
@@ -92,5 +103,14 @@ fn main() -> std::io::Result<()> {
         Model::EventLoop => model::event_loop::run(&setup, listener, false),
         Model::Amped => model::event_loop::run(&setup, listener, true),
         Model::Actors => model::actors::run(&setup, listener),
+        Model::ClassicGateway => {
+            let tuning = model::classic::Tuning {
+                venue: arguments.venue.unwrap_or(arguments.listen),
+                threads: arguments.workers,
+                batch: arguments.batch,
+                wait: std::time::Duration::from_micros(arguments.batch_us),
+            };
+            model::classic::run(&setup, &listener, tuning)
+        }
     }
 }

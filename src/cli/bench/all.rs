@@ -9,7 +9,7 @@ use clap::Parser;
 use super::super::Outcome;
 use super::INTERRUPTED;
 use super::report::{Report, Section};
-use super::{book, decode, load, models, recovery, scale, wire};
+use super::{batching, book, decode, load, models, recovery, scale, wire};
 use crate::runtime::signals;
 
 /// Every bench in a short form, within ten minutes on two cores, and one page that shows them.
@@ -41,7 +41,7 @@ type Made = Result<Section, Box<dyn std::error::Error>>;
 type Make = fn() -> Made;
 
 /// In order: name, and how it is made.
-const BENCHES: [(&str, Make); 13] = [
+const BENCHES: [(&str, Make); 14] = [
     ("wire", || wire::compare(&with("--runs 3 --round-trips 10000")?)),
     ("wire-fix", || wire::compare(&with("--runs 3 --round-trips 10000 --transport fix")?)),
     ("wire-af_xdp", || wire::compare(&with("--runs 3 --round-trips 10000 --transport af_xdp")?)),
@@ -58,6 +58,7 @@ const BENCHES: [(&str, Make); 13] = [
     ("recovery", || recovery::compare(&with("")?)),
     ("scale", || scale::compare(&with("--runs 2")?)),
     ("ring", || transcript("ring", "Rings between cores and processes", "ring bench --runs 2")),
+    ("batching", || batching::compare(&with("--runs 1 --ms 300")?)),
     ("storm", || {
         transcript("storm", "Users who all come at once", "bench storm --users 200 --blips 1")
     }),

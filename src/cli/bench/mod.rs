@@ -2,6 +2,7 @@
 
 mod all;
 mod bare;
+mod batching;
 mod book;
 mod decode;
 mod durable;
@@ -50,6 +51,7 @@ enum What {
     Storm(storm::Arguments),
     Ring(super::ring::bench::Arguments),
     Fairness(fairness::Arguments),
+    Batching(batching::Arguments),
     #[command(hide = true)]
     Client(load::client::Arguments),
 }
@@ -69,6 +71,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         What::Storm(arguments) => storm::run(arguments),
         What::Ring(arguments) => super::ring::bench::run(arguments),
         What::Fairness(arguments) => fairness::run(arguments),
+        What::Batching(arguments) => batching::run(arguments),
         What::Client(arguments) => load::client::run(arguments),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::fix::{logon, message, order};
@@ -104,26 +105,12 @@ pub(super) fn proxy(plan: &Plan, speech: Speech, way: Way) -> Measured {
 pub(super) fn measure(plan: &Plan, speech: Speech, way: Way, policy: &str, more: &str) -> Measured {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let venue = listener.local_addr()?;
-    let text = text(plan, speech, venue, policy, more);
+    let terms = Terms { policy, rate: 10_000_000, more };
+    let text = text(&bench_text(plan), speech, venue, &terms);
     // The gateway calls while it starts.
-    let stream = Arc::new(Mutex::new(None));
-    let accepted = stream.clone();
-    let caller = std::thread::spawn(move || {
-        *accepted.lock().expect("nobody panics holding it") = Some(answer_call(&listener, speech));
-    });
+    let caller = std::thread::spawn(move || answer_call(&listener, speech));
     run_segment(&text, &Place::Loopback, &Carrier::Kernel, move |segment| {
-        caller.join().map_err(|_| "the venue's end broke")?;
-        let end = stream.lock().expect("nobody panics holding it").take();
-        let venue = end.ok_or("no venue")??;
-        let state = segment.counters().get("venue.XOUT.state");
-        let started = Instant::now();
-        while state.get() != 3 {
-            if started.elapsed() > PATIENCE {
-                return Err("the venue is not up".into());
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        std::thread::sleep(Duration::from_millis(10));
+        let venue = called(caller, segment)?;
         match speech {
             Speech::Fix => trade_fix(plan, segment, &venue, way),
             Speech::Ouch => trade_ouch(plan, segment, &venue, way),
@@ -131,25 +118,53 @@ pub(super) fn measure(plan: &Plan, speech: Speech, way: Way, policy: &str, more:
     })
 }
 
-fn text(plan: &Plan, speech: Speech, venue: SocketAddr, policy: &str, more: &str) -> String {
+/// The venue's end, once orders can come there.
+pub(super) fn called(
+    caller: JoinHandle<Result<TcpStream, String>>,
+    segment: &Segment,
+) -> Result<TcpStream, Failure> {
+    let venue = caller.join().map_err(|_| "the venue's end broke")??;
+    let state = segment.counters().get("venue.XOUT.state");
+    let started = Instant::now();
+    while state.get() != 3 {
+        if started.elapsed() > PATIENCE {
+            return Err("the venue is not up".into());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(10));
+    Ok(venue)
+}
+
+/// What orders do, and what the venue takes.
+pub(super) struct Terms<'a> {
+    pub policy: &'a str,
+    /// Messages in a second.
+    pub rate: u32,
+    /// More of the venue.
+    pub more: &'a str,
+}
+
+/// A configuration with a venue.
+pub(super) fn text(base: &str, speech: Speech, venue: SocketAddr, terms: &Terms<'_>) -> String {
     let ends = match speech {
         Speech::Fix => {
             "protocol = \"fix44\"\nsender_comp_id = \"MILLRACE\"\ntarget_comp_id = \"XOUT\""
         }
         Speech::Ouch => "protocol = \"ouch5\"\nusername = \"GATE\"\npassword = \"secret\"",
     };
+    let Terms { policy, rate, more } = terms;
     format!(
-        "{}\n[[port]]\nprotocol = \"fix44\"\nlisten = \"127.0.0.1:0\"\n[[user]]\nname = \"FIX1\"\n\
+        "{base}\n[[port]]\nprotocol = \"fix44\"\nlisten = \"127.0.0.1:0\"\n[[user]]\nname = \"FIX1\"\n\
          password = \"secret\"\nfirm = \"FRM4\"\nfix_comp_id = \"CLIENT1\"\n\
          cancel_on_disconnect = false\n[[venue]]\nname = \"XOUT\"\nconnect = \"{venue}\"\n{ends}\n\
-         max_messages_per_second = 10000000\n{more}\n[routing.default]\npolicy = \"{policy}\"\n\
-         venues = [\"XOUT\"]\n",
-        bench_text(plan)
+         max_messages_per_second = {rate}\n{more}\n[routing.default]\npolicy = \"{policy}\"\n\
+         venues = [\"XOUT\"]\n"
     )
 }
 
 /// The venue's end of the connection, as far as orders can come.
-fn answer_call(listener: &TcpListener, speech: Speech) -> Result<TcpStream, String> {
+pub(super) fn answer_call(listener: &TcpListener, speech: Speech) -> Result<TcpStream, String> {
     let call = || -> Result<TcpStream, Failure> {
         let (stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
