@@ -267,6 +267,11 @@ fn a_wrong_venue_is_refused_with_what_would_be_right() {
         (more("hours = \"8-17\""), ROUTED, "such as \"08:00-16:30\""),
         (more("reconnect_ms = [500, 100]"), ROUTED, "the first wait and the longest"),
         (more("max_messages_per_second = 0"), ROUTED, "1 to 10000000"),
+        (
+            VENUE.replace("fix44", "fix42") + "mass_status = true\n",
+            ROUTED,
+            "mass_status is FIX 4.4's",
+        ),
         (VENUE.into(), "[routing.default]\nvenues = [\"ZOUT\"]", "\"ZOUT\" is not a [[venue]]"),
         (VENUE.into(), "[routing.default]\npolicy = \"route-only\"", "needs venues = "),
         (VENUE.into(), "[routing.firm.NONE]\npolicy = \"route-only\"", "no user belongs to firm"),

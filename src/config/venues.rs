@@ -54,6 +54,9 @@ pub struct Venue {
     /// FIX: whether numbers begin at 1 with each connection.
     #[serde(default)]
     pub reset_on_logon: bool,
+    /// FIX 4.4: whether it answers an OrderMassStatusRequest.
+    #[serde(default)]
+    pub mass_status: Option<Spanned<bool>>,
     /// How long to wait before the first try after a connection was lost, and at most, after many.
     #[serde(default = "default_reconnect")]
     pub reconnect_ms: Spanned<[u32; 2]>,
@@ -335,6 +338,13 @@ fn check_numbers(venue: &Venue, checker: &Checker<'_>) -> Result<(), ConfigError
     if first == 0 || most < first || most > 3_600_000 {
         let what = "reconnect_ms is the first wait and the longest, such as [100, 10000]";
         return checker.fail(venue.reconnect_ms.span(), what);
+    }
+    if let Some(wanted) = venue.mass_status.as_ref().filter(|wanted| *wanted.get_ref())
+        && *venue.protocol.get_ref() != VenueProtocol::Fix44
+    {
+        let what =
+            "mass_status is FIX 4.4's: there is no OrderMassStatusRequest in other protocols";
+        return checker.fail(wanted.span(), what);
     }
     match &venue.hours {
         Some(hours) if read_hours(hours.get_ref()).is_none() => {

@@ -39,6 +39,8 @@ pub struct VenueSetup {
     pub heartbeat_s: u64,
     /// FIX: numbers begin at 1 with each connection.
     pub reset_on_logon: bool,
+    /// FIX: it says how all orders stand when it is asked once.
+    pub mass_status: bool,
     /// The first wait after a connection was lost, and the longest.
     pub reconnect_ns: [u64; 2],
     /// The seconds of a UTC day between which it is there; nothing is always.
@@ -77,6 +79,20 @@ enum Phase {
     Up = 3,
 }
 
+/// How far a venue is in telling how all orders stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Telling {
+    /// It was not asked.
+    Unasked,
+    /// It was asked, or told something of it, at that time.
+    Since(UnixNanos),
+    /// It told what it has to tell.
+    Done,
+}
+
+/// How long it may be silent meanwhile.
+const TELLING_NS: u64 = 2 * NANOS_PER_SEC;
+
 /// The line to one venue.
 pub(super) struct Line {
     setup: VenueSetup,
@@ -89,6 +105,8 @@ pub(super) struct Line {
     told_up: Option<bool>,
     /// Numbers began again: all that is open is asked for.
     begun_again: bool,
+    /// It is asked, once on each connection, how all orders stand, and has not said that it told all.
+    telling: Telling,
     /// OUCH: the next login is for another session than the last one.
     afresh: bool,
     /// OUCH: numbers that never got there and are still to be told, once the venue said which.
@@ -116,6 +134,7 @@ impl Line {
             wait_ns: setup.reconnect_ns[0],
             told_up: None,
             begun_again: false,
+            telling: Telling::Unasked,
             afresh: false,
             missed: None,
             allowance: Allowance::new(setup.max_messages_per_second),
@@ -137,6 +156,11 @@ impl Line {
     fn set_phase(&mut self, phase: Phase, now_ns: UnixNanos) {
         (self.phase, self.since_ns) = (phase, now_ns);
         self.counters[0].set(phase as u64);
+    }
+
+    /// Whether the venue may have cancelled orders, or told of some, under numbers that are gone.
+    fn asks_for_all(&self) -> bool {
+        self.setup.cancel_on_disconnect || self.setup.reset_on_logon
     }
 
     /// Whether the venue is there at that time of day.
@@ -162,7 +186,7 @@ impl State {
             }
             let line = &mut self.lines[at];
             let is_up = line.phase == Phase::Up;
-            let again = std::mem::take(&mut line.begun_again) && is_up;
+            let again = is_up && std::mem::take(&mut line.begun_again);
             if line.told_up != Some(is_up) || again {
                 self.tell_state(at, is_up, again);
                 work += 1;
@@ -214,11 +238,16 @@ impl State {
         let line = &mut self.lines[at];
         let user = line.setup.user;
         let firm = self.users[user.index()].setup.firm;
-        // What a venue cancelled with the connection it may not say.
-        let all = line.setup.cancel_on_disconnect || line.setup.reset_on_logon || again;
+        let asks = match () {
+            () if !is_up => 0,
+            () if again => 2,
+            () if line.telling == Telling::Done => 3,
+            () if line.asks_for_all() => 2,
+            () => 1,
+        };
         let staged = self.commands.stage_with(|place| {
             *place = Command::new(CommandKind::VenueState, user, firm);
-            place.qty = u32::from(is_up) + u32::from(is_up && all);
+            place.qty = asks;
         });
         if staged {
             let was_told = line.told_up.replace(is_up).is_some();
@@ -255,6 +284,10 @@ impl State {
         let line = &mut self.lines[at];
         line.set_phase(Phase::Down, now_ns);
         (line.conn, line.held_until, line.missed) = (None, None, None);
+        if std::mem::replace(&mut line.telling, Telling::Unasked) != Telling::Unasked {
+            // What it told may be the past next time: that the line is lost is told, whether it was up or not.
+            line.told_up = Some(true);
+        }
         line.retry_ns = now_ns + line.wait_ns;
         line.wait_ns = (2 * line.wait_ns).min(line.setup.reconnect_ns[1]);
     }
@@ -283,12 +316,43 @@ impl State {
             }
             _ => self.tell_missed(at),
         };
-        if whole {
+        if whole && self.has_told(at) {
             let line = &mut self.lines[at];
             line.set_phase(Phase::Up, now_ns);
             line.wait_ns = line.setup.reconnect_ns[0];
         }
         whole
+    }
+
+    /// Whether a venue that is to be asked how all orders stand was, and told.
+    fn has_told(&mut self, at: usize) -> bool {
+        let now_ns = self.now_ns;
+        let line = &mut self.lines[at];
+        let user = line.setup.user;
+        match line.telling {
+            Telling::Done => return true,
+            Telling::Unasked if !(line.setup.mass_status && line.asks_for_all()) => return true,
+            Telling::Unasked => {
+                line.telling = Telling::Since(now_ns);
+                self.ask_for_all(user);
+            }
+            // What it does not say is asked for one by one.
+            Telling::Since(then) if now_ns.saturating_sub(then) > TELLING_NS => {
+                line.telling = Telling::Done;
+                return true;
+            }
+            Telling::Since(_) => {}
+        }
+        false
+    }
+
+    /// A venue told how an order stands, as it was asked to of all; that was the last one.
+    pub(super) fn line_told(&mut self, user: UserId, last: bool) {
+        let now_ns = self.now_ns;
+        let tells = |line: &&mut Line| matches!(line.telling, Telling::Since(_));
+        if let Some(line) = self.line_mut(user).filter(tells) {
+            line.telling = if last { Telling::Done } else { Telling::Since(now_ns) };
+        }
     }
 
     /// Tells what never got to a venue, as far as there is room. True once all of it was told.

@@ -45,8 +45,8 @@ pub enum CommandKind {
     Text = 12,
     /// What a venue said of an order that was sent there ([`super::Said`]); `user` is the venue.
     VenueSaid = 13,
-    /// A venue's session came to be up (`qty` 1, or 2 if all that is open there is to be asked for) or was lost
-    /// (0); `user` is the venue.
+    /// A venue's session came to be up (`qty` 1, or 2 if all that is open there is to be asked for, 3 if it was and what was not
+    /// told is) or was lost (0); `user` is the venue.
     VenueState = 14,
     /// The `user` is a venue that came or went, as `qty` says of its [`CommandKind::VenueState`]: find out how the order
     /// in `slot` stands, if it is there.

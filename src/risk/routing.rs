@@ -321,7 +321,8 @@ impl Risk {
             if !(order.live && order.routed) {
                 continue;
             }
-            chase.found += 1;
+            // Where only what owes an answer is asked for, the others cost the venue nothing.
+            chase.found += u64::from(chase.state != 1 || order.waits_for > 0);
             let chase = *chase;
             let mut command = Command {
                 slot,

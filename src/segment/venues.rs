@@ -38,6 +38,7 @@ pub(super) fn setups(config: &Config, dictionary: &Dictionary) -> Vec<VenueSetup
             connect: *venue.connect.get_ref(),
             heartbeat_s: (*venue.heartbeat_s.get_ref()).into(),
             reset_on_logon: venue.reset_on_logon,
+            mass_status: venue.mass_status.as_ref().is_some_and(|wanted| *wanted.get_ref()),
             reconnect_ns: [first, most].map(|ms| u64::from(ms) * 1_000_000),
             open_s: venue.open_s(),
             max_messages_per_second: *venue.max_messages_per_second.get_ref(),

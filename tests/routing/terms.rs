@@ -217,7 +217,109 @@ fn numbers_begin_again_with_each_connection_where_the_venue_wants_that() {
     trader.expect("35=8|11=C1|150=F|39=1|32=40|31=100|14=40|151=60");
     report(&mut venue, &order, "E2", "150=F|39=2|32=60|31=100|151=0|14=100|");
     trader.expect("35=8|11=C1|150=F|39=2|32=60|14=100|151=0");
-    is_open(&gateway, 0);
+    // Whether a cancel was done that nobody answered, and what traded before, is asked before it is sent again.
+    let orders = ["D1", "D2"].map(|id| {
+        trader.enter(id, '1', 100, "100.00");
+        let order = venue.expect("35=D");
+        report(&mut venue, &order, &format!("A{id}"), "150=0|39=0|151=100|14=0|");
+        trader.cancel(&format!("X{id}"), id, '1');
+        trader.expect(&format!("35=8|11=X{id}|41={id}|150=6"));
+        venue.expect("35=F");
+        order
+    });
+    venue.hang_up();
+    (0..2).for_each(|_| drop(trader.expect("35=8|150=9")));
+    let mut venue = accept();
+    (0..2).for_each(|_| drop(trader.expect("35=8|150=D")));
+    for order in &orders {
+        assert_eq!(venue.expect("35=H").get(11), order.get(11));
+    }
+    report(&mut venue, &orders[0], "S2", "150=I|39=4|151=0|14=30|");
+    trader.expect("35=8|150=F|32=30|14=30|151=70");
+    trader.expect("35=8|11=XD1|41=D1|150=4|39=4|14=30|151=0");
+    report(&mut venue, &orders[1], "S3", "150=I|39=0|151=100|14=0|");
+    assert_eq!(venue.expect("35=F").get(41), orders[1].get(11));
+    is_open(&gateway, 1);
+}
+
+/// Three orders at a venue that cancels what is open when the line is lost, which it is: of the last one nothing was
+/// heard. Returns what was sent, with the line there again and the question how all stand.
+fn lost_with_three(
+    listener: &TcpListener,
+    gateway: &Venue,
+    trader: &mut Peer,
+) -> (Peer, [Fields; 3], Fields) {
+    let mut venue = Peer::accept(listener, "FIX.4.4", "XOUT");
+    venue.expect("35=A");
+    venue.send("A", "98=0|108=30|");
+    let first = venue.expect("35=AF|585=7");
+    assert_eq!(first.number(584), first.number(34));
+    let none = format!("37=0|11=NONE|17=0|150=I|39=8|584={}|911=0|", first.get(584));
+    venue.send("8", &format!("{none}55=X|54=1|151=0|14=0|6=0|"));
+    wait_up(gateway);
+    let orders = ["C1", "C2", "C3"].map(|id| {
+        trader.enter(id, '1', 100, "100.00");
+        venue.expect("35=D")
+    });
+    for order in &orders[..2] {
+        stands(&mut venue, order, "150=0|39=0|151=100|14=0|");
+    }
+    gateway.wait_for("venue.XOUT.messages_in", 3);
+    venue.hang_up();
+    (1..=3).for_each(|_| drop(trader.expect("35=8|150=9")));
+    let (next_out, next_in) = (venue.next_out, venue.next_in);
+    let mut venue = Peer::accept(listener, "FIX.4.4", "XOUT");
+    (venue.next_out, venue.next_in) = (next_out, next_in);
+    venue.expect("35=A");
+    venue.send("A", "98=0|108=30|");
+    let asked = venue.expect("35=AF|585=7");
+    (venue, orders, asked)
+}
+
+fn stands(venue: &mut Peer, order: &Fields, more: &str) {
+    let (id, time) = (order.get(11), time(0));
+    let body = format!("37=V{id}|11={id}|17=0|55=AAPL|54=1|38=100|6=100|60={time}|{more}");
+    venue.send("8", &body);
+}
+
+#[test]
+fn a_venue_that_tells_how_all_orders_stand_is_asked_once_and_for_the_rest_of_them() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let terms = "cancel_on_disconnect = true\nmass_status = true";
+    let gateway = gateway(Scratch::new(), at, "fix44", "route-only", terms);
+    let mut trader = client(&gateway);
+    let (mut venue, orders, asked) = lost_with_three(&listener, &gateway, &mut trader);
+    // One was not cancelled, and traded meanwhile; of another it says nothing, as of the one it never had.
+    let id = asked.get(584);
+    stands(&mut venue, &orders[0], &format!("150=I|39=1|151=60|14=40|584={id}|911=1|912=Y|"));
+    trader.expect("35=8|11=C1|150=F|32=40|14=40|151=60");
+    for _ in 0..3 {
+        trader.expect("35=8|150=D");
+    }
+    for (order, told) in [(&orders[1], "39=4|151=0|14=0|"), (&orders[2], "39=8|151=0|14=0|")] {
+        let asked = venue.expect("35=H");
+        assert_eq!(asked.get(11), order.get(11));
+        stands(&mut venue, order, &format!("150=I|{told}"));
+        trader.expect("35=8|150=4|14=0|151=0");
+    }
+    is_open(&gateway, 1);
+    trader.enter("C4", '1', 100, "100.00");
+    venue.expect("35=D");
+}
+
+#[test]
+fn a_venue_that_cannot_tell_how_all_orders_stand_is_asked_for_each() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let terms = "cancel_on_disconnect = true\nmass_status = true";
+    let gateway = gateway(Scratch::new(), at, "fix44", "route-only", terms);
+    let mut trader = client(&gateway);
+    let (mut venue, orders, asked) = lost_with_three(&listener, &gateway, &mut trader);
+    venue.send("j", &format!("45={}|372=AF|380=3|", asked.get(34)));
+    let all: Vec<_> = (1..=3).map(|_| venue.expect("35=H").get(11).to_owned()).collect();
+    assert_eq!(all, orders.each_ref().map(|order| order.get(11)));
+    assert_eq!(gateway.counter("venue.XOUT.state"), 3);
 }
 
 #[test]

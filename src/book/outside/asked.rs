@@ -163,17 +163,23 @@ impl Book {
             let order = &self.orders[slot.index()];
             reports.outside(command, News::Suspended { order, lost, venue });
         }
-        self.set_at_venue(slot, AtVenue { suspended: lost, ..at });
+        // What it said meanwhile may be lost for good, if not this was what it said last.
+        let forgets = command.qty == 2 || command.qty == 3 && !at.heard;
+        let (known, heard) = (at.known && !forgets, at.heard && !lost);
+        let at = AtVenue { suspended: lost, known, heard, ..at };
+        self.set_at_venue(slot, at);
         if lost {
             return reports.answered(command);
         }
         match at.asking {
-            // Asked twice, it is done once.
-            Asking::Cancel | Asking::Lower => self.ask_again(command, slot, at, reports),
-            _ if at.known && at.asking == Asking::Nothing && command.qty < 2 => {}
+            // Asked twice, it is done once; but what traded before it was done has to be heard.
+            Asking::Cancel | Asking::Lower if !forgets => {
+                self.ask_again(command, slot, at, reports);
+            }
+            Asking::Nothing if at.known => {}
             asking => {
                 // What became of a replace is known by the name that it gives.
-                let replaces = asking == Asking::Replace;
+                let replaces = matches!(asking, Asking::Lower | Asking::Replace);
                 let number = if replaces { at.asked } else { at.number };
                 let price = self.orders[slot.index()].price;
                 let leg = self.leg(slot, &at, number, at.sent, price);

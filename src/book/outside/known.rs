@@ -62,6 +62,8 @@ pub(in crate::book) struct AtVenue {
     pub cancel_waits: bool,
     /// The venue is lost, and its owner was told.
     pub suspended: bool,
+    /// How it stands was heard since.
+    pub heard: bool,
 }
 
 /// An order that was at a venue and ended here.

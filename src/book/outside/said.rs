@@ -45,7 +45,8 @@ impl Book {
         // That a venue refuses to change an order does not mean that it has it.
         use Saying::{CancelRefused, Refused, ReplaceRefused, Unknown};
         let denies = matches!(said.saying, CancelRefused | ReplaceRefused | Refused | Unknown);
-        let at = AtVenue { known: at.known || !denies, ..at };
+        let stands = matches!(said.saying, Saying::Stands { .. });
+        let at = AtVenue { known: at.known || !denies, heard: at.heard || stands, ..at };
         // An answer to a request goes by the request's number; one by the order's own is taken for one too.
         let is_answer = at.asking != Asking::Nothing && said.number != at.number;
         match said.saying {

@@ -25,6 +25,7 @@ pub(super) struct Heads {
     pub cancel_reject: Head,
     pub business_reject: Head,
     pub mass_report: Head,
+    pub mass_status_request: Head,
 }
 
 impl Heads {
@@ -42,6 +43,7 @@ impl Heads {
             cancel_reject: head(msg_type::ORDER_CANCEL_REJECT),
             business_reject: head(msg_type::BUSINESS_MESSAGE_REJECT),
             mass_report: head(msg_type::ORDER_MASS_CANCEL_REPORT),
+            mass_status_request: head(msg_type::ORDER_MASS_STATUS_REQUEST),
         }
     }
 }
@@ -78,6 +80,7 @@ impl Voice {
             Say::ResendRequest(_) => &self.heads.resend_request,
             Say::Reject { .. } => &self.heads.reject,
             Say::BusinessReject { .. } => &self.heads.business_reject,
+            Say::MassStatusRequest => &self.heads.mass_status_request,
             _ => &self.heads.heartbeat,
         };
         let mut writer = Writer::new(out, head, number, &time);
@@ -123,6 +126,9 @@ impl Voice {
             Say::BusinessReject { number, reason, msg_type } => {
                 writer.number(b"45=", number.into()).bytes(b"372=", msg_type);
                 writer.number(b"380=", reason.into()).bytes(b"58=", business_text(reason));
+            }
+            Say::MassStatusRequest => {
+                writer.number(b"584=", number).character(b"585=", b'7');
             }
             _ => {}
         }

@@ -6,7 +6,7 @@ use crate::session::fix::Call;
 use crate::wire::Protocol;
 use crate::wire::fix::Version;
 use crate::wire::fix::scan::{Message, Scan};
-use crate::wire::fix::tag;
+use crate::wire::fix::{msg_type, tag};
 
 use super::super::conn::Session;
 use super::super::state::State;
@@ -40,10 +40,22 @@ impl State {
         self.commands.publish();
     }
 
+    /// Asks a venue how all orders stand.
+    pub(in crate::gateway) fn ask_for_all(&mut self, user: UserId) {
+        let next_in = self.users[user.index()].out.as_ref().map_or(0, |out| out.progress.next_in);
+        self.say(user, Say::MassStatusRequest, next_in);
+        self.commands.publish();
+    }
+
     /// A venue said something of an order. True if a command tells of its number.
     pub(super) fn venue_said(&mut self, user: UserId, message: &Message<'_>, next_in: u64) -> bool {
         self.count_said(user);
         let version = self.version_of(user);
+        if message.get(tag::MASS_STATUS_REQ_ID).is_some() {
+            let none = message.get(tag::TOT_NUM_REPORTS) == Some(b"0");
+            let last = message.get(tag::LAST_RPT_REQUESTED) == Some(b"Y");
+            self.line_told(user, none || last);
+        }
         match report::read(message, version) {
             Heard::Said(all) => self.pass_on(user, all, next_in),
             Heard::Refused(number) => self.refused_by_number(user, number, next_in),
@@ -114,6 +126,10 @@ impl State {
         let Scan::Message(_) = scanner.scan(&packet) else { return false };
         let sent = scanner.message(&packet);
         let name = sent.get(tag::CL_ORD_ID).unwrap_or(b"");
+        if sent.msg_type() == msg_type::ORDER_MASS_STATUS_REQUEST {
+            // It has to be asked for each.
+            self.line_told(user, true);
+        }
         match report::refused(sent.msg_type(), name) {
             Some(said) => self.pass_on(user, [Some(said), None], next_in),
             None => false,

@@ -26,7 +26,12 @@ pub enum Heard {
 /// Reads an application message of a venue's, or its Reject.
 pub fn read(message: &Message<'_>, version: Version) -> Heard {
     match message.msg_type() {
-        msg_type::EXECUTION_REPORT => execution(message, version).unwrap_or(Heard::Unreadable),
+        msg_type::EXECUTION_REPORT => {
+            // That there are no orders is said of none.
+            let of_all = message.get(tag::MASS_STATUS_REQ_ID).is_some();
+            let nothing = if of_all { Heard::Nothing } else { Heard::Unreadable };
+            execution(message, version).unwrap_or(nothing)
+        }
         msg_type::ORDER_CANCEL_REJECT => cancel_reject(message).unwrap_or(Heard::Unreadable),
         msg_type::BUSINESS_MESSAGE_REJECT | msg_type::REJECT => {
             let refused = message.get(tag::REF_SEQ_NUM).and_then(number);

@@ -53,6 +53,8 @@ pub enum Say<'a> {
         /// The request's words.
         words: Parts<'a>,
     },
+    /// An OrderMassStatusRequest for all orders; its MassStatusReqID is its own MsgSeqNum.
+    MassStatusRequest,
 }
 
 impl PartialEq for Parts<'_> {
@@ -95,6 +97,7 @@ impl<'a> Say<'a> {
                 put(8, [0; 3], of.0);
                 command.user_ref = UserRefNum(order);
             }
+            Say::MassStatusRequest => put(9, [0; 3], b""),
         }
     }
 
@@ -111,6 +114,7 @@ impl<'a> Say<'a> {
             6 => Say::Reject { number: a, tag: b, reason: c, msg_type: text },
             7 => Say::BusinessReject { number: a, reason: c, msg_type: text },
             8 => Say::Status { order: command.user_ref.0, words: parts },
+            9 => Say::MassStatusRequest,
             _ => Say::Heard,
         }
     }
@@ -134,6 +138,7 @@ mod tests {
             Say::Reject { number: 3, tag: 38, reason: 6, msg_type: b"D" },
             Say::BusinessReject { number: 4, reason: 3, msg_type: b"AE" },
             Say::Status { order: 5, words: Parts(b"C1\x01S1\x01AAPL\x011") },
+            Say::MassStatusRequest,
         ] {
             let mut command = Command::new(CommandKind::Session, UserId(1), FirmId(0));
             let mut words = Words::new();

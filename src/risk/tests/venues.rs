@@ -197,6 +197,43 @@ impl Exchange {
         }
     }
 
+    /// What was not heard will never be, but for trades that were undone.
+    fn forget_said(&mut self) {
+        let undone: Vec<u64> = self
+            .outbox
+            .iter()
+            .filter_map(|said| match said.saying {
+                Saying::Busted { exec } => Some(exec),
+                _ => None,
+            })
+            .collect();
+        let trades = &mut self.trades;
+        self.outbox.retain(|said| match said.saying {
+            Saying::Busted { .. } => true,
+            Saying::Filled { exec, .. } if undone.contains(&exec) => true,
+            Saying::Filled { exec, .. } => {
+                trades.retain(|(of, ..)| *of != exec);
+                false
+            }
+            _ => false,
+        });
+    }
+
+    /// Tells how some of its orders stand.
+    fn tell_some(&mut self, draw: &mut Draw) {
+        let live = |(_, order): &(&u32, &There)| order.live;
+        let live = self.orders.iter().filter(live);
+        let mut live: Vec<_> = live.map(|(number, order)| (*number, order.clone())).collect();
+        live.sort_unstable_by_key(|(number, _)| *number);
+        for (number, order) in live {
+            if draw.below(3) > 0 {
+                let (cum, leaves) = (order.cum, order.qty - order.cum);
+                let notional = u64::from(cum) * 1_000_000;
+                self.say(&order, number, Saying::Stands { cum, leaves, notional });
+            }
+        }
+    }
+
     /// Anything at all.
     fn lie(&mut self, draw: &mut Draw) {
         let mut numbers: Vec<u32> = self.orders.keys().copied().collect();
@@ -302,9 +339,36 @@ impl World {
     }
 
     fn set_venue(&mut self, venue: u16, up: bool) {
+        self.tell_state(venue, up.into());
+    }
+
+    /// What a venue said and was not heard is lost with its numbers: all is asked for, or it tells how some orders
+    /// stand.
+    fn begin_again(&mut self, venue: u16, draw: &mut Draw) {
+        let at = usize::from(venue);
+        // On a connection of its own.
+        self.tell_state(venue, 0);
+        while !self.exchanges[at].inbox.is_empty() {
+            self.exchanges[at].take_one(draw);
+        }
+        self.exchanges[at].forget_said();
+        while !self.exchanges[at].outbox.is_empty() {
+            self.venue_says(at);
+        }
+        if draw.below(2) == 0 {
+            return self.tell_state(venue, 2);
+        }
+        self.exchanges[at].tell_some(draw);
+        while !self.exchanges[at].outbox.is_empty() {
+            self.venue_says(at);
+        }
+        self.tell_state(venue, 3);
+    }
+
+    fn tell_state(&mut self, venue: u16, state: u32) {
         let mut command =
             Command::new(CommandKind::VenueState, UserId(CLIENTS + venue), VENUES_FIRM);
-        command.qty = up.into();
+        command.qty = state;
         self.sequence(command);
         while self.risk.is_chasing() {
             let Chased::Found(command) = self.risk.next_chase(T0) else { continue };
@@ -467,7 +531,10 @@ impl World {
                     if !up && draw.below(2) == 0 {
                         self.exchanges[usize::from(venue)].inbox.clear();
                     }
-                    self.set_venue(venue, up);
+                    match up && draw.below(3) == 0 {
+                        true => self.begin_again(venue, draw),
+                        false => self.set_venue(venue, up),
+                    }
                 }
                 _ if !self.honest => {
                     let venue = draw.below(VENUES.into()) as usize;
