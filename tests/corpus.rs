@@ -57,3 +57,17 @@ fn a_fix_session_with_everything_behind_it() {
         );
     }
 }
+
+#[test]
+fn a_venue_that_is_called_with_everything_behind_it() {
+    let told = std::cell::RefCell::new(vec![]);
+    replay("venue", |data| told.borrow_mut().extend(targets::venue::answers(data)));
+    // Orders, cancels, replaces and questions, in FIX and in OUCH.
+    let told = told.into_inner();
+    for field in ["35=D", "35=F", "35=G", "35=H", "35=AF", "35=2"] {
+        let field = format!("\x01{field}\x01").into_bytes();
+        let is_there = told.windows(field.len()).any(|window| window == field);
+        assert!(is_there, "{}", field.escape_ascii());
+    }
+    assert!(told.windows(4).any(|window| window == [0, 50, b'U', b'O']), "an order in OUCH");
+}

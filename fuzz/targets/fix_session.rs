@@ -127,25 +127,30 @@ fn counters() -> Counters {
     COUNTERS_OF_ALL.get_or_init(make).clone()
 }
 
+/// Limits that nobody comes up against, but for what may wait for a venue.
+pub fn limits() -> Limits {
+    Limits {
+        max_order_qty: 1_000_000,
+        max_order_notional: u64::MAX >> 1,
+        price_collar_bps: 0,
+        max_messages_per_second: 1_000_000,
+        max_position: 1 << 40,
+        max_open_notional: u64::MAX >> 1,
+        max_open_orders: u32::MAX,
+        max_unanswered: 50,
+        self_trade: SelfTrade::Allow,
+        market_orders: true,
+        short_sales: true,
+        ..Limits::NONE
+    }
+}
+
 impl Venue {
     fn open() -> Venue {
         let capacity = risk::Capacity { orders: 256, users: 2, firms: 2, symbols: 1 };
         let mut risk = Risk::new(capacity);
         let mut book = Book::new(book::Capacity { orders: 256, symbols: 1 });
-        let limits = Limits {
-            max_order_qty: 1_000_000,
-            max_order_notional: u64::MAX >> 1,
-            price_collar_bps: 0,
-            max_messages_per_second: 1_000_000,
-            max_position: 1 << 40,
-            max_open_notional: u64::MAX >> 1,
-            max_open_orders: u32::MAX,
-            self_trade: SelfTrade::Allow,
-            market_orders: true,
-            short_sales: true,
-            ..Limits::NONE
-        };
-        risk.set_limits(FirmId(0), limits);
+        risk.set_limits(FirmId(0), limits());
         let mut define = Command::new(CommandKind::DefineUser, UserId(0), FirmId(0));
         risk.sequence_own(&mut define, NOW_NS);
         let mut define = Command {
@@ -279,7 +284,13 @@ fn check(mut bytes: &[u8], next: &mut u64) {
 }
 
 fn frame(body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("8=FIX.4.4\x019={}\x01", body.len()).into_bytes();
+    frame_of(Version::Fix44, body)
+}
+
+/// A body between BeginString, BodyLength and CheckSum.
+pub fn frame_of(version: Version, body: &[u8]) -> Vec<u8> {
+    let begin = String::from_utf8_lossy(version.begin_string());
+    let mut bytes = format!("8={begin}\x019={}\x01", body.len()).into_bytes();
     bytes.extend_from_slice(body);
     let sum = checksum(&bytes);
     bytes.extend(format!("10={sum:03}\x01").into_bytes());

@@ -8,6 +8,7 @@ pub mod fix_session;
 pub mod frame;
 pub mod soupbin;
 pub mod tcp;
+pub mod venue;
 
 /// Takes bytes off the front, zeros where there are no more.
 pub struct Input<'a>(pub &'a [u8]);

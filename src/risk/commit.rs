@@ -86,6 +86,7 @@ impl Risk {
             symbol: command.symbol,
             group: command.group,
             price,
+            own_price: price,
             open: command.qty,
             side: command.side,
             capacity: command.capacity,
@@ -192,7 +193,8 @@ impl Risk {
                 order.replaces = order.replaces.saturating_sub(1);
                 if order.replaces == 0 {
                     let market = feedback.price == Price::MARKET;
-                    let price = if market { order.price } else { feedback.price };
+                    let price = if market { order.own_price } else { feedback.price };
+                    order.own_price = price;
                     self.recount(feedback.slot.index(), feedback.qty, price);
                 }
             }

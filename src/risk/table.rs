@@ -20,6 +20,8 @@ pub(super) struct Shadow {
     pub group: u16,
     /// What its open shares are counted at; the higher one while a Replace is under way.
     pub price: Price,
+    /// What they are counted at when none is.
+    pub own_price: Price,
     /// Open shares, counted at the most they can be.
     pub open: u32,
     /// Shares traded, replaced orders included.
@@ -57,6 +59,7 @@ impl Shadow {
         symbol: SymbolId(0),
         group: 0,
         price: Price(0),
+        own_price: Price(0),
         open: 0,
         executed: 0,
         user_next: NIL,

@@ -163,17 +163,17 @@ impl Book {
             let order = &self.orders[slot.index()];
             reports.outside(command, News::Suspended { order, lost, venue });
         }
-        // What it said meanwhile may be lost for good, if not this was what it said last.
-        let forgets = command.qty == 2 || command.qty == 3 && !at.heard;
-        let (known, heard) = (at.known && !forgets, at.heard && !lost);
-        let at = AtVenue { suspended: lost, known, heard, ..at };
+        // What it said meanwhile may be lost for good, if not how it stands was told since.
+        let doubted = at.doubted || command.qty == 2 || command.qty == 3 && !at.heard;
+        let (known, heard) = (at.known && !doubted, at.heard && !lost);
+        let at = AtVenue { suspended: lost, known, heard, doubted, ..at };
         self.set_at_venue(slot, at);
         if lost {
             return reports.answered(command);
         }
         match at.asking {
             // Asked twice, it is done once; but what traded before it was done has to be heard.
-            Asking::Cancel | Asking::Lower if !forgets => {
+            Asking::Cancel | Asking::Lower if !doubted => {
                 self.ask_again(command, slot, at, reports);
             }
             Asking::Nothing if at.known => {}
@@ -187,6 +187,19 @@ impl Book {
             }
         }
         reports.answered(command);
+    }
+
+    /// Asks how an order stands by the name that its venue has for it.
+    pub(super) fn ask_how_it_stands(
+        &mut self,
+        command: &Command,
+        slot: Slot,
+        at: &AtVenue,
+        reports: &mut impl Reports,
+    ) {
+        let price = self.orders[slot.index()].price;
+        let leg = self.leg(slot, at, at.number, at.sent, price);
+        reports.outside(command, News::StatusAsked(&leg));
     }
 
     /// A cancel that waited for the answer to a replace is sent.

@@ -64,6 +64,8 @@ pub(in crate::book) struct AtVenue {
     pub suspended: bool,
     /// How it stands was heard since.
     pub heard: bool,
+    /// Something that the venue said of it may be lost for good: how it stands has to be heard.
+    pub doubted: bool,
 }
 
 /// An order that was at a venue and ended here.

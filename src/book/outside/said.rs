@@ -1,6 +1,6 @@
 //! What a venue says of an order that it has.
 
-use super::known::{Asking, AtVenue, Trade, reason_of, told_now};
+use super::known::{Asking, AtVenue, Trade, number_of, reason_of, told_now};
 use super::recent::When;
 use crate::book::reports::Outside as News;
 use crate::book::{Book, Reports};
@@ -46,9 +46,24 @@ impl Book {
         use Saying::{CancelRefused, Refused, ReplaceRefused, Unknown};
         let denies = matches!(said.saying, CancelRefused | ReplaceRefused | Refused | Unknown);
         let stands = matches!(said.saying, Saying::Stands { .. });
-        let at = AtVenue { known: at.known || !denies, heard: at.heard || stands, ..at };
+        // Of one that is doubted, only how it stands is enough to know it.
+        let known = stands || (at.known || !denies) && !at.doubted;
+        let (heard, doubted) = (at.heard || stands, at.doubted && !stands);
+        let at = AtVenue { known, heard, doubted, ..at };
         // An answer to a request goes by the request's number; one by the order's own is taken for one too.
         let is_answer = at.asking != Asking::Nothing && said.number != at.number;
+        let replaces = matches!(at.asking, Asking::Lower | Asking::Replace);
+        let tells = matches!(said.saying, Saying::Filled { .. } | Saying::Stands { .. });
+        let at = if is_answer && replaces && tells {
+            // What has the name that a replace gives was replaced, whether that was heard or not.
+            self.replaced_outside(command, slot, at, Some(said.number), reports);
+            let Some(at) = self.at_venue(slot) else {
+                return self.take_in_late(command, said, venue, reports);
+            };
+            at
+        } else {
+            at
+        };
         match said.saying {
             Saying::Accepted => {
                 self.set_at_venue(slot, at);
@@ -61,10 +76,17 @@ impl Book {
                 self.come_back(command, slot, at, reports);
                 Alarm::None
             }
+            // What traded before has to be heard: it was asked.
+            Saying::Canceled { .. } if at.doubted => Alarm::None,
             Saying::Canceled { qty } => self.taken(command, slot, at, qty, reports),
             Saying::Replaced => {
                 let now = is_answer.then_some(said.number);
-                self.replaced_outside(command, slot, at, now, reports)
+                let alarm = self.replaced_outside(command, slot, at, now, reports);
+                let doubted = self.at_venue(slot).filter(|at| at.doubted);
+                if let Some(at) = doubted {
+                    self.ask_how_it_stands(command, slot, &at, reports);
+                }
+                alarm
             }
             // It was asked once more, and that is answered too.
             Saying::CancelRefused | Saying::ReplaceRefused | Saying::Refused
@@ -76,14 +98,6 @@ impl Book {
                 self.refused(command, slot, at, reports)
             }
             Saying::Stands { cum, leaves, notional } => {
-                let replaces = matches!(at.asking, Asking::Lower | Asking::Replace);
-                let at = if is_answer && replaces {
-                    self.replaced_outside(command, slot, at, Some(said.number), reports);
-                    let Some(at) = self.at_venue(slot) else { return Alarm::None };
-                    at
-                } else {
-                    at
-                };
                 self.stands(command, slot, at, (cum, leaves, notional), reports)
             }
             Saying::Unknown if is_answer && said.number != at.number => {
@@ -277,9 +291,7 @@ impl Book {
             self.go_on_canceling(command, slot, reports);
         } else if !at.known {
             // It may be that the order never got there.
-            let price = self.orders[slot.index()].price;
-            let leg = self.leg(slot, &kept, kept.number, kept.sent, price);
-            reports.outside(command, News::StatusAsked(&leg));
+            self.ask_how_it_stands(command, slot, &kept, reports);
         }
         Alarm::None
     }
@@ -336,7 +348,8 @@ impl Book {
         if leaves == 0 {
             return self.taken(command, slot, at, 0, reports);
         }
-        if at.asking == Asking::Cancel {
+        // Not if it was sent just now.
+        if at.asking == Asking::Cancel && at.asked != number_of(command) {
             self.ask_again(command, slot, at, reports);
         }
         alarm
