@@ -1,22 +1,20 @@
 //! A FIX client against the whole gateway, with risk and book behind it and no wire, clock or thread:
 //! whatever comes, what goes out is well-formed, numbered without gaps, and adds up.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use millrace::audit::{Overload, Tap};
 use millrace::book::{self, Book, BookAgent, Books, Events};
 use millrace::gateway::{
-    AuthAnswer, AuthLine, AuthRequest, COUNTERS, Chunk, Gateway, GatewayRings, GatewaySetup, Names,
-    Outbound, Passwords, Peers, ReplayRequest, Sightings, UserSetup, Voice,
+    AuthAnswer, AuthLine, AuthRequest, Chunk, Gateway, GatewayRings, GatewaySetup, Names, Outbound,
+    Passwords, Peers, ReplayRequest, Sightings, UserSetup, Voice,
 };
-use millrace::net::{self, Close, ConnId, Counts, Handler, Transport};
 use millrace::order::{
     Command, CommandKind, Event, Feedback, FirmId, Price, SelfTrade, SeqNum, SymbolId, UserId,
 };
 use millrace::ring::{self, Bell, Consumer, Producer};
 use millrace::risk::{self, Limits, Outlets, Risk, RiskAgent};
-use millrace::runtime::{Counters, NearlyFull, Record};
+use millrace::runtime::{NearlyFull, Record};
 use millrace::session::stream::{Stream, StreamMemory};
 use millrace::wire::Protocol;
 use millrace::wire::fix::scan::{Scan, Scanner, checksum};
@@ -24,6 +22,7 @@ use millrace::wire::fix::value::number;
 use millrace::wire::fix::{Version, tag};
 
 use super::Input;
+use super::wire::{Wire, counters};
 
 /// 2026-07-01, 12:04:05.
 const NOW_NS: u64 = 1_782_907_445_000_000_000;
@@ -48,60 +47,6 @@ const SAYS: [(&str, &str); 15] = [
     ("5", "58=#|"),
 ];
 
-/// A wire in memory.
-#[derive(Default)]
-struct Wire {
-    opens: bool,
-    coming: Vec<u8>,
-    sent: Vec<u8>,
-    open: bool,
-}
-
-const CONN: ConnId = ConnId { index: 0, generation: 0 };
-
-impl Transport for Wire {
-    fn poll(&mut self, handler: &mut impl Handler, _: usize, _: u64) -> usize {
-        if std::mem::take(&mut self.opens) {
-            self.open = true;
-            handler.opened(CONN, 0, IpAddr::V4(Ipv4Addr::LOCALHOST));
-        }
-        if self.open && !self.coming.is_empty() {
-            match handler.received(CONN, &self.coming) {
-                Ok(done) => drop(self.coming.drain(..done)),
-                Err(Close) => {
-                    self.open = false;
-                    handler.closed(CONN);
-                }
-            }
-        }
-        0
-    }
-
-    fn send(&mut self, _: ConnId, bytes: &[u8]) -> Result<usize, Close> {
-        self.sent.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn close(&mut self, _: ConnId) {
-        self.open = false;
-    }
-
-    fn wakes_by(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-        None
-    }
-    fn idle_us(&mut self) -> u32 {
-        u32::MAX
-    }
-
-    fn connections_max(&self) -> usize {
-        1
-    }
-
-    fn counts(&mut self) -> Counts {
-        [0; net::COUNTERS.len()]
-    }
-}
-
 /// Everything between the wire and the disk.
 struct Venue {
     gateway: Gateway<Wire>,
@@ -111,20 +56,6 @@ struct Venue {
     requests: Consumer<AuthRequest>,
     answers: Producer<AuthAnswer>,
     _rings: (Consumer<ReplayRequest>, Producer<Chunk>, Consumer<Record>),
-}
-
-fn counters() -> Counters {
-    static COUNTERS_OF_ALL: OnceLock<Counters> = OnceLock::new();
-    let make = || {
-        let own = COUNTERS.iter().map(|name| format!("gateway.{name}"));
-        let names: Vec<String> =
-            own.chain(net::COUNTERS.iter().map(|name| format!("net.{name}"))).collect();
-        let path = std::env::temp_dir().join(format!("millrace-fuzz-{}", std::process::id()));
-        let counters = Counters::create(&path, &names).unwrap();
-        let _ = std::fs::remove_file(&path);
-        counters
-    };
-    COUNTERS_OF_ALL.get_or_init(make).clone()
 }
 
 /// Limits that nobody comes up against, but for what may wait for a venue.

@@ -9,6 +9,7 @@ pub mod frame;
 pub mod soupbin;
 pub mod tcp;
 pub mod venue;
+mod wire;
 
 /// Takes bytes off the front, zeros where there are no more.
 pub struct Input<'a>(pub &'a [u8]);

@@ -1,24 +1,21 @@
 //! A venue against the gateway that calls it, with risk and book behind it and no wire, clock or thread: whatever it
 //! says, in FIX 4.4, FIX 4.2 or OUCH, what goes out is well-formed and numbered, and shares add up.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use millrace::audit::{Overload, Tap};
 use millrace::book::{self, Book, BookAgent, Books, Events};
 use millrace::gateway::{
-    AuthAnswer, AuthLine, AuthRequest, COUNTERS, Chunk, Gateway, GatewayRings, GatewaySetup, Names,
-    Outbound, Passwords, Peers, ReplayRequest, Secret, Sightings, UserSetup, VenueSetup, Voice,
-    venue_counters,
+    AuthAnswer, AuthLine, AuthRequest, Chunk, Gateway, GatewayRings, GatewaySetup, Names, Outbound,
+    Passwords, Peers, ReplayRequest, Secret, Sightings, UserSetup, VenueSetup, Voice,
 };
-use millrace::net::{self, Close, ConnId, Counts, Handler, Transport};
 use millrace::order::{
     Command, CommandKind, Event, Feedback, FirmId, PROTOCOL_AT, Policy, Price, SeqNum, Side,
     SymbolId, TimeInForce, UserId, UserRefNum, VENUE,
 };
 use millrace::ring::{self, Bell, Consumer, Producer};
 use millrace::risk::{self, FirmRouting, Outlets, Risk, RiskAgent, VenueTerms};
-use millrace::runtime::{Counters, NearlyFull, Record};
+use millrace::runtime::{NearlyFull, Record};
 use millrace::session::stream::{Stream, StreamMemory};
 use millrace::wire::Protocol;
 use millrace::wire::fix::scan::{Scan, Scanner};
@@ -27,6 +24,7 @@ use millrace::wire::fix::{Version, tag};
 
 use super::Input;
 use super::fix_session::{frame_of, limits};
+use super::wire::{Wire, counters};
 
 /// 2026-07-01, 12:04:05.
 const NOW_NS: u64 = 1_782_907_445_000_000_000;
@@ -71,74 +69,6 @@ const LETTERS: [(u8, usize); 9] = [
     (b'S', 10),
 ];
 
-/// A wire in memory that calls out.
-#[derive(Default)]
-struct Wire {
-    asked: bool,
-    open: bool,
-    fails: bool,
-    coming: Vec<u8>,
-    sent: Vec<u8>,
-}
-
-const CONN: ConnId = ConnId { index: 0, generation: 0 };
-
-impl Transport for Wire {
-    fn poll(&mut self, handler: &mut impl Handler, _: usize, _: u64) -> usize {
-        if std::mem::take(&mut self.asked) {
-            self.open = true;
-            self.coming.clear();
-            handler.writable(CONN);
-        }
-        if self.open && std::mem::take(&mut self.fails) {
-            self.open = false;
-            handler.closed(CONN);
-        }
-        if self.open && !self.coming.is_empty() {
-            match handler.received(CONN, &self.coming) {
-                Ok(done) => drop(self.coming.drain(..done)),
-                Err(Close) => {
-                    self.open = false;
-                    handler.closed(CONN);
-                }
-            }
-        }
-        0
-    }
-
-    fn send(&mut self, _: ConnId, bytes: &[u8]) -> Result<usize, Close> {
-        self.sent.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn connect(&mut self, _: SocketAddr) -> Option<ConnId> {
-        (!self.open).then(|| {
-            self.asked = true;
-            CONN
-        })
-    }
-
-    fn close(&mut self, _: ConnId) {
-        self.open = false;
-    }
-
-    fn wakes_by(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-        None
-    }
-
-    fn idle_us(&mut self) -> u32 {
-        u32::MAX
-    }
-
-    fn connections_max(&self) -> usize {
-        1
-    }
-
-    fn counts(&mut self) -> Counts {
-        [0; net::COUNTERS.len()]
-    }
-}
-
 /// Everything between the wire and the disk.
 struct Stage {
     gateway: Gateway<Wire>,
@@ -153,20 +83,6 @@ type Rings = (
     (Consumer<AuthRequest>, Producer<AuthAnswer>),
     (Consumer<ReplayRequest>, Producer<Chunk>, Consumer<Record>),
 );
-
-fn counters() -> Counters {
-    static OF_ALL: OnceLock<Counters> = OnceLock::new();
-    let make = || {
-        let own = COUNTERS.iter().map(|name| format!("gateway.{name}"));
-        let of_net = net::COUNTERS.iter().map(|name| format!("net.{name}"));
-        let names: Vec<String> = own.chain(of_net).chain(venue_counters("XOUT")).collect();
-        let path = std::env::temp_dir().join(format!("millrace-fuzz-venue-{}", std::process::id()));
-        let counters = Counters::create(&path, &names).unwrap();
-        let _ = std::fs::remove_file(&path);
-        counters
-    };
-    OF_ALL.get_or_init(make).clone()
-}
 
 impl Stage {
     /// The venue is user 0, and a client is user 1.

@@ -244,19 +244,20 @@ fn numbers_begin_again_with_each_connection_where_the_venue_wants_that() {
 
 /// Three orders at a venue that cancels what is open when the line is lost, which it is: of the last one nothing was
 /// heard. Returns what was sent, with the line there again and the question how all stand.
-fn lost_with_three(
-    listener: &TcpListener,
-    gateway: &Venue,
-    trader: &mut Peer,
-) -> (Peer, [Fields; 3], Fields) {
-    let mut venue = Peer::accept(listener, "FIX.4.4", "XOUT");
+fn lost_with_three() -> (Venue, Peer, Peer, [Fields; 3], Fields) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let terms = "cancel_on_disconnect = true\nmass_status = true";
+    let gateway = gateway(Scratch::new(), at, "fix44", "route-only", terms);
+    let mut trader = client(&gateway);
+    let mut venue = Peer::accept(&listener, "FIX.4.4", "XOUT");
     venue.expect("35=A");
     venue.send("A", "98=0|108=30|");
     let first = venue.expect("35=AF|585=7");
     assert_eq!(first.number(584), first.number(34));
     let none = format!("37=0|11=NONE|17=0|150=I|39=8|584={}|911=0|", first.get(584));
     venue.send("8", &format!("{none}55=X|54=1|151=0|14=0|6=0|"));
-    wait_up(gateway);
+    wait_up(&gateway);
     let orders = ["C1", "C2", "C3"].map(|id| {
         trader.enter(id, '1', 100, "100.00");
         venue.expect("35=D")
@@ -268,12 +269,12 @@ fn lost_with_three(
     venue.hang_up();
     (1..=3).for_each(|_| drop(trader.expect("35=8|150=9")));
     let (next_out, next_in) = (venue.next_out, venue.next_in);
-    let mut venue = Peer::accept(listener, "FIX.4.4", "XOUT");
+    let mut venue = Peer::accept(&listener, "FIX.4.4", "XOUT");
     (venue.next_out, venue.next_in) = (next_out, next_in);
     venue.expect("35=A");
     venue.send("A", "98=0|108=30|");
     let asked = venue.expect("35=AF|585=7");
-    (venue, orders, asked)
+    (gateway, trader, venue, orders, asked)
 }
 
 fn stands(venue: &mut Peer, order: &Fields, more: &str) {
@@ -284,12 +285,7 @@ fn stands(venue: &mut Peer, order: &Fields, more: &str) {
 
 #[test]
 fn a_venue_that_tells_how_all_orders_stand_is_asked_once_and_for_the_rest_of_them() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = listener.local_addr().unwrap();
-    let terms = "cancel_on_disconnect = true\nmass_status = true";
-    let gateway = gateway(Scratch::new(), at, "fix44", "route-only", terms);
-    let mut trader = client(&gateway);
-    let (mut venue, orders, asked) = lost_with_three(&listener, &gateway, &mut trader);
+    let (gateway, mut trader, mut venue, orders, asked) = lost_with_three();
     // One was not cancelled, and traded meanwhile; of another it says nothing, as of the one it never had.
     let id = asked.get(584);
     stands(&mut venue, &orders[0], &format!("150=I|39=1|151=60|14=40|584={id}|911=1|912=Y|"));
@@ -310,12 +306,7 @@ fn a_venue_that_tells_how_all_orders_stand_is_asked_once_and_for_the_rest_of_the
 
 #[test]
 fn a_venue_that_cannot_tell_how_all_orders_stand_is_asked_for_each() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = listener.local_addr().unwrap();
-    let terms = "cancel_on_disconnect = true\nmass_status = true";
-    let gateway = gateway(Scratch::new(), at, "fix44", "route-only", terms);
-    let mut trader = client(&gateway);
-    let (mut venue, orders, asked) = lost_with_three(&listener, &gateway, &mut trader);
+    let (gateway, _trader, mut venue, orders, asked) = lost_with_three();
     venue.send("j", &format!("45={}|372=AF|380=3|", asked.get(34)));
     let all: Vec<_> = (1..=3).map(|_| venue.expect("35=H").get(11).to_owned()).collect();
     assert_eq!(all, orders.each_ref().map(|order| order.get(11)));

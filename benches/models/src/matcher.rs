@@ -14,6 +14,27 @@ use millrace::wire::ouch::outbound::{Accepted, Buffer, Canceled, Executed, Rejec
 use crate::sync::Lock;
 use crate::venue::{ORDERS_MAX, Setup};
 
+/// What is said of an order that is taken.
+pub fn accepted(order: &EnterOrder, timestamp: u64, reference: u64) -> Accepted {
+    Accepted {
+        kind: b'A',
+        timestamp: timestamp.into(),
+        user_ref: order.user_ref,
+        side: order.side,
+        quantity: order.quantity,
+        symbol: order.symbol,
+        price: order.price,
+        time_in_force: order.time_in_force,
+        display: order.display,
+        order_reference: reference.into(),
+        capacity: order.capacity,
+        sweep: order.sweep,
+        cross_type: order.cross_type,
+        state: b'L',
+        cl_ord_id: order.cl_ord_id,
+    }
+}
+
 /// Where messages to sessions go.
 pub trait Out {
     fn packet(&mut self, session: u16, packet: &[u8]);
@@ -299,23 +320,7 @@ impl<O: Out> Reports for Teller<'_, O> {
 
     fn accepted(&mut self, command: &Command, reference: u64) {
         let Some(order) = self.entered else { return };
-        self.buffer.start(&Accepted {
-            kind: b'A',
-            timestamp: since_midnight(command.time_ns).into(),
-            user_ref: order.user_ref,
-            side: order.side,
-            quantity: order.quantity,
-            symbol: order.symbol,
-            price: order.price,
-            time_in_force: order.time_in_force,
-            display: order.display,
-            order_reference: reference.into(),
-            capacity: order.capacity,
-            sweep: order.sweep,
-            cross_type: order.cross_type,
-            state: b'L',
-            cl_ord_id: order.cl_ord_id,
-        });
+        self.buffer.start(&accepted(order, since_midnight(command.time_ns), reference));
         self.out.packet(command.user.0, self.buffer.packet());
     }
 

@@ -138,16 +138,14 @@ pub fn compare(arguments: &Arguments) -> Result<Section, Failed> {
                 if signals::wait(Duration::ZERO) {
                     return Err(super::INTERRUPTED.into());
                 }
-                let cores = [first, second];
+                let plan = Plan { window, ms, cores: [first, second] };
                 let (found, disturbance) = Watch::over(|| match (way, &models) {
                     (Way::Millrace(rate, us), _) => {
                         // A rate holds back from second to second.
                         let ms = if *rate == SLOW { ms.max(SLOW_MS) } else { ms };
-                        of_millrace(*rate, *us, window, ms, cores)
+                        of_millrace(*rate, *us, Plan { ms, ..plan })
                     }
-                    (Way::Classic(batch), Ok(models)) => {
-                        of_classic(models, *batch, window, ms, cores)
-                    }
+                    (Way::Classic(batch), Ok(models)) => of_classic(models, *batch, plan),
                     (Way::Classic(_), Err(why)) => Err(why.clone()),
                 });
                 let found = found?;
@@ -206,13 +204,16 @@ fn tell(section: &mut Section, ways: &[&(&str, Way)], cells: &[[Cell; WINDOWS.le
     }
 }
 
-fn of_millrace(
-    rate: u32,
-    batch_us: u32,
+/// What every gateway is measured with.
+#[derive(Clone, Copy)]
+struct Plan {
     window: usize,
     ms: u64,
-    [core, load_core]: [usize; 2],
-) -> Result<Found, String> {
+    /// The gateway's, and the load's.
+    cores: [usize; 2],
+}
+
+fn of_millrace(rate: u32, batch_us: u32, plan: Plan) -> Result<Found, String> {
     let measure = || -> Result<Found, Failed> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let more = format!("batch_us = {batch_us}");
@@ -227,22 +228,16 @@ fn of_millrace(
             let venue = called(venue, segment)?;
             let client = connect(segment.addresses()[0])?;
             log_in(&client)?;
-            found = on_core(load_core, || load(&client, &venue, window, ms));
+            found = on_core(plan.cores[1], || load(&client, &venue, plan));
             Ok(Figures { times_ns: histogram(), driver_calls: None })
         })?;
         Ok(found?)
     };
     // Its threads are where this one is.
-    on_core(core, || measure().map_err(|error| error.to_string()))
+    on_core(plan.cores[0], || measure().map_err(|error| error.to_string()))
 }
 
-fn of_classic(
-    models: &std::path::Path,
-    batch: usize,
-    window: usize,
-    ms: u64,
-    [core, load_core]: [usize; 2],
-) -> Result<Found, String> {
+fn of_classic(models: &std::path::Path, batch: usize, plan: Plan) -> Result<Found, String> {
     let measure = || -> Result<Found, Failed> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let dir = std::env::temp_dir().join(format!("millrace-batching-{}", std::process::id()));
@@ -252,7 +247,7 @@ fn of_classic(
         command.arg("--log").arg(dir.path().join("log"));
         command.args(["--workers", &POOL.to_string(), "--batch", &batch.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = on_core(core, || command.spawn())?;
+        let mut child = on_core(plan.cores[0], || command.spawn())?;
         let mut talk = || -> Result<Found, Failed> {
             let mut line = String::new();
             BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
@@ -262,7 +257,7 @@ fn of_classic(
             venue.set_nonblocking(true)?;
             let client = connect(at.ok_or("it did not start")?)?;
             log_in(&client)?;
-            Ok(on_core(load_core, || load(&client, &venue, window, ms))?)
+            Ok(on_core(plan.cores[1], || load(&client, &venue, plan))?)
         };
         let found = talk();
         let _ = child.kill();
@@ -278,7 +273,8 @@ fn log_in(mut client: &TcpStream) -> std::io::Result<()> {
 }
 
 /// The client at one end and the exchange at the other: orders, and a fill for each.
-fn load(client: &TcpStream, venue: &TcpStream, window: usize, ms: u64) -> Result<Found, String> {
+fn load(client: &TcpStream, venue: &TcpStream, plan: Plan) -> Result<Found, String> {
+    let Plan { window, ms, .. } = plan;
     let load = || -> Result<Found, Failed> {
         let (warm_up, whole) = (Duration::from_millis(ms / 2), Duration::from_millis(ms * 3 / 2));
         let mut ends = Ends::default();

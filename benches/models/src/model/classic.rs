@@ -10,12 +10,13 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use millrace::wire::ouch::inbound::EnterOrder;
-use millrace::wire::ouch::outbound::{Accepted, Buffer};
+use millrace::wire::ouch::outbound::Buffer;
 use millrace::wire::soupbin::{Packet, header, kind};
 use zerocopy::IntoBytes;
 
 use crate::decode::{Decoder, READ_BYTES, Request, welcome};
 use crate::log::{Log, entered};
+use crate::matcher::accepted;
 use crate::outbox::Outbox;
 use crate::venue::{Setup, prepare};
 
@@ -129,7 +130,7 @@ impl Gateway {
             drop(queue);
             let seq = self.seq.fetch_add(1, Ordering::Relaxed) + 1;
             let place = self.log.add(seq, 0, entered(&order));
-            buffer.start(&accepted(&order, seq));
+            buffer.start(&accepted(&order, 0, seq));
             self.outbox.add(buffer.packet(), place);
             let _ = self.outbox.flush(&self.client, &self.log);
             self.send(&order);
@@ -181,24 +182,4 @@ impl Gateway {
 
 fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(|error| error.into_inner())
-}
-
-fn accepted(order: &EnterOrder, reference: u64) -> Accepted {
-    Accepted {
-        kind: b'A',
-        timestamp: 0.into(),
-        user_ref: order.user_ref,
-        side: order.side,
-        quantity: order.quantity,
-        symbol: order.symbol,
-        price: order.price,
-        time_in_force: order.time_in_force,
-        display: order.display,
-        order_reference: reference.into(),
-        capacity: order.capacity,
-        sweep: order.sweep,
-        cross_type: order.cross_type,
-        state: b'L',
-        cl_ord_id: order.cl_ord_id,
-    }
 }
