@@ -1,5 +1,6 @@
 //! Each limit, at its edge and one beyond it, and exposure against a sum over the book.
 
+mod exchange;
 mod model;
 mod venues;
 
