@@ -158,9 +158,10 @@ impl Line {
         self.counters[0].set(phase as u64);
     }
 
-    /// Whether the venue may have cancelled orders, or told of some, under numbers that are gone.
+    /// Whether the venue may have cancelled orders, or told of some, under numbers that are gone. Of OUCH's none are.
     fn asks_for_all(&self) -> bool {
-        self.setup.cancel_on_disconnect || self.setup.reset_on_logon
+        let is_fix = matches!(self.setup.protocol, Protocol::Fix(_));
+        is_fix && (self.setup.cancel_on_disconnect || self.setup.reset_on_logon)
     }
 
     /// Whether the venue is there at that time of day.

@@ -47,6 +47,15 @@ pub enum Saying {
     },
     /// The venue knows nothing of it.
     Unknown,
+    /// All in all `cum` shares of it traded, for `notional`: said beside something else.
+    Traded {
+        /// Shares traded.
+        cum: u32,
+        /// What was paid for them, in 1/10000.
+        notional: u64,
+    },
+    /// The venue does not tell how it stands.
+    Untold,
 }
 
 /// One thing that a venue said.
@@ -88,6 +97,11 @@ impl Said {
                 (9, notional)
             }
             Saying::Unknown => (10, 0),
+            Saying::Traded { cum, notional } => {
+                command.qty = cum;
+                (11, notional)
+            }
+            Saying::Untold => (12, 0),
         };
         command.group = code;
         command.text[..8].copy_from_slice(&word.to_le_bytes());
@@ -108,6 +122,8 @@ impl Said {
             7 => Saying::ReplaceRefused,
             8 => Saying::Busted { exec: word },
             9 => Saying::Stands { cum: command.qty, leaves: command.min_qty, notional: word },
+            11 => Saying::Traded { cum: command.qty, notional: word },
+            12 => Saying::Untold,
             _ => Saying::Unknown,
         };
         let (slot, symbol) = (command.slot, command.symbol);
@@ -183,6 +199,8 @@ mod tests {
             Saying::Busted { exec: 1 << 60 },
             Saying::Stands { cum: 3, leaves: 4, notional: 1 << 50 },
             Saying::Unknown,
+            Saying::Traded { cum: 3, notional: 1 << 50 },
+            Saying::Untold,
         ] {
             let said = Said { slot: Slot(5), symbol: SymbolId(2), number: 77, saying };
             let mut command = Command::EMPTY;

@@ -76,8 +76,6 @@ impl Book {
                 self.come_back(command, slot, at, reports);
                 Alarm::None
             }
-            // What traded before has to be heard: it was asked.
-            Saying::Canceled { .. } if at.doubted => Alarm::None,
             Saying::Canceled { qty } => self.taken(command, slot, at, qty, reports),
             Saying::Replaced => {
                 let now = is_answer.then_some(said.number);
@@ -99,6 +97,17 @@ impl Book {
             }
             Saying::Stands { cum, leaves, notional } => {
                 self.stands(command, slot, at, (cum, leaves, notional), reports)
+            }
+            // Of use where something may be lost; else what traded comes by itself.
+            Saying::Traded { cum, notional } if at.doubted => {
+                self.set_at_venue(slot, at);
+                self.catch_up(command, slot, at, (cum, notional), reports)
+            }
+            Saying::Traded { .. } => Alarm::None,
+            Saying::Untold => {
+                // It is taken to stand until the venue says more.
+                self.set_at_venue(slot, AtVenue { known: true, doubted: false, ..at });
+                Alarm::None
             }
             Saying::Unknown if is_answer && said.number != at.number => {
                 // The request never got there: it is made once more.
@@ -327,6 +336,23 @@ impl Book {
         self.take_away(command, slot, at, open, why, reports);
     }
 
+    /// More traded than was heard of: what was missed is known together, at what it cost on average.
+    fn catch_up(
+        &mut self,
+        command: &Command,
+        slot: Slot,
+        at: AtVenue,
+        (cum, notional): (u32, u64),
+        reports: &mut impl Reports,
+    ) -> Alarm {
+        let qty = cum.saturating_sub(at.filled);
+        if qty == 0 {
+            return Alarm::None;
+        }
+        let price = Price((notional.saturating_sub(at.notional) / u64::from(qty)) as u32);
+        self.fill(command, slot, at, (qty, price), 0, reports)
+    }
+
     /// How an order stands at its venue.
     fn stands(
         &mut self,
@@ -337,13 +363,7 @@ impl Book {
         reports: &mut impl Reports,
     ) -> Alarm {
         self.set_at_venue(slot, at);
-        let mut alarm = Alarm::None;
-        if cum > at.filled {
-            // What was missed is known together: at what it cost on average.
-            let qty = cum - at.filled;
-            let price = Price((notional.saturating_sub(at.notional) / u64::from(qty)) as u32);
-            alarm = self.fill(command, slot, at, (qty, price), 0, reports);
-        }
+        let alarm = self.catch_up(command, slot, at, (cum, notional), reports);
         let Some(at) = self.at_venue(slot) else { return alarm };
         if leaves == 0 {
             return self.taken(command, slot, at, 0, reports);

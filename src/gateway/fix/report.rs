@@ -47,6 +47,7 @@ pub fn refused(kind: &[u8], name: &[u8]) -> Option<Said> {
         msg_type::NEW_ORDER_SINGLE => Saying::Refused,
         msg_type::ORDER_CANCEL_REQUEST => Saying::CancelRefused,
         msg_type::ORDER_CANCEL_REPLACE_REQUEST => Saying::ReplaceRefused,
+        msg_type::ORDER_STATUS_REQUEST => Saying::Untold,
         _ => return None,
     };
     said(name, saying)
@@ -88,7 +89,13 @@ fn execution(message: &Message<'_>, version: Version) -> Option<Heard> {
         b'0' => one(about(message, Saying::Accepted)?),
         b'8' => one(about(message, Saying::Refused)?),
         // Canceled, done for day, expired.
-        b'4' | b'3' | b'C' => one(about(message, Saying::Canceled { qty: 0 })?),
+        b'4' | b'3' | b'C' => {
+            let canceled = about(message, Saying::Canceled { qty: 0 })?;
+            match traded(message) {
+                Some(saying) => Heard::Said([Some(Said { saying, ..canceled }), Some(canceled)]),
+                None => one(canceled),
+            }
+        }
         b'5' => one(about(message, Saying::Replaced)?),
         b'F' | b'1' | b'2' => one(filled(message)?),
         b'H' => one(busted(message)?),
@@ -113,6 +120,13 @@ fn busted(message: &Message<'_>) -> Option<Said> {
 /// A trade that was corrected: undone, and there as it is now.
 fn corrected(message: &Message<'_>) -> Option<Heard> {
     Some(Heard::Said([Some(busted(message)?), Some(filled(message)?)]))
+}
+
+/// What traded of an order that ended, if anything did.
+fn traded(message: &Message<'_>) -> Option<Saying> {
+    let cum = shares(message, tag::CUM_QTY).filter(|cum| *cum > 0)?;
+    let average = message.get(tag::AVG_PX).and_then(ten_thousandths)?;
+    Some(Saying::Traded { cum, notional: u64::from(cum).checked_mul(average)? })
 }
 
 fn stands(message: &Message<'_>) -> Option<Said> {

@@ -41,6 +41,11 @@ pub fn signed(side: Side, qty: u32) -> i64 {
 impl Exchange {
     fn say(&mut self, order: &There, number: u32, saying: Saying) {
         let (slot, symbol) = (order.slot, order.symbol);
+        if matches!(saying, Saying::Canceled { .. }) && order.cum > 0 {
+            let (cum, notional) = (order.cum, u64::from(order.cum) * 1_000_000);
+            let saying = Saying::Traded { cum, notional };
+            self.outbox.push_back(Said { slot, symbol, number, saying });
+        }
         self.outbox.push_back(Said { slot, symbol, number, saying });
     }
 
@@ -77,14 +82,16 @@ impl Exchange {
                     self.fill(number, draw);
                     let order = self.orders.get_mut(&number).unwrap();
                     if std::mem::take(&mut order.live) {
-                        self.say(&about, number, Saying::Canceled { qty: 0 });
+                        let order = order.clone();
+                        self.say(&order, number, Saying::Canceled { qty: 0 });
                     }
                 }
             }
             EventKind::VenueCancel => match self.orders.get_mut(&of) {
                 Some(order) if order.live && draw.below(6) > 0 => {
                     order.live = false;
-                    self.say(&about, number, Saying::Canceled { qty: 0 });
+                    let order = order.clone();
+                    self.say(&order, number, Saying::Canceled { qty: 0 });
                 }
                 _ => self.say(&about, number, Saying::CancelRefused),
             },
@@ -206,7 +213,7 @@ impl Exchange {
         let slot = self.orders.get(&number).map_or(Slot(draw.below(80) as u32), |o| o.slot);
         let qty = draw.below(300) as u32;
         let exec = draw.below(40);
-        let saying = match draw.below(11) {
+        let saying = match draw.below(13) {
             0 => Saying::Accepted,
             1 => Saying::Refused,
             2 | 3 => Saying::Filled { qty, price: Price(draw.below(2_000) as u32), exec },
@@ -216,6 +223,8 @@ impl Exchange {
             7 => Saying::ReplaceRefused,
             8 => Saying::Busted { exec },
             9 => Saying::Stands { cum: qty, leaves: draw.below(300) as u32, notional: 7 },
+            10 => Saying::Traded { cum: qty, notional: 9 },
+            11 => Saying::Untold,
             _ => Saying::Unknown,
         };
         self.outbox.push_back(Said { slot, symbol: SymbolId(0), number, saying });
