@@ -314,6 +314,43 @@ fn a_venue_that_cannot_tell_how_all_orders_stand_is_asked_for_each() {
 }
 
 #[test]
+fn a_venue_that_does_not_tell_how_orders_stand_says_at_their_end_what_traded() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let gateway = gateway(Scratch::new(), at, "fix44", "route-only", "reset_on_logon = true");
+    let mut trader = client(&gateway);
+    let accept = || {
+        let mut venue = Peer::accept(&listener, "FIX.4.4", "XOUT");
+        venue.expect("35=A|141=Y");
+        venue.send("A", "98=0|108=30|141=Y|");
+        wait_up(&gateway);
+        venue
+    };
+    let mut venue = accept();
+    trader.enter("C1", '1', 100, "100.00");
+    let order = venue.expect("35=D");
+    stands(&mut venue, &order, "150=0|39=0|151=100|14=0|");
+    gateway.wait_for("venue.XOUT.messages_in", 1);
+    venue.hang_up();
+    trader.expect("35=8|11=C1|150=9");
+    let mut venue = accept();
+    trader.expect("35=8|11=C1|150=D");
+    let asked = venue.expect("35=H");
+    venue.send("j", &format!("45={}|372=H|380=3|", asked.get(34)));
+    // It stands, as far as anybody knows; and what was told before numbers began again is told as a sum.
+    is_open(&gateway, 1);
+    trader.cancel("X1", "C1", '1');
+    trader.expect("35=8|11=X1|150=6");
+    let asked = venue.expect("35=F");
+    let (own, id) = (asked.get(11), order.get(11));
+    let end = format!("37=V1|11={own}|41={id}|17=E9|150=4|39=4|55=AAPL|54=1|151=0|14=30|6=99.5|");
+    venue.send("8", &end);
+    trader.expect("35=8|150=F|32=30|31=99.5|14=30");
+    trader.expect("35=8|11=X1|41=C1|150=4|39=4|14=30|151=0");
+    is_open(&gateway, 0);
+}
+
+#[test]
 fn an_ouch_venue_that_begins_another_session_has_none_of_the_orders_of_before() {
     let at = free_port();
     let outside = exchange(Scratch::new(), at, "ouch5");

@@ -47,7 +47,7 @@ impl Book {
         let denies = matches!(said.saying, CancelRefused | ReplaceRefused | Refused | Unknown);
         let stands = matches!(said.saying, Saying::Stands { .. });
         // Of one that is doubted, only how it stands is enough to know it.
-        let known = stands || (at.known || !denies) && !at.doubted;
+        let known = at.known || stands || !(denies || at.doubted);
         let (heard, doubted) = (at.heard || stands, at.doubted && !stands);
         let at = AtVenue { known, heard, doubted, ..at };
         // An answer to a request goes by the request's number; one by the order's own is taken for one too.
@@ -106,7 +106,7 @@ impl Book {
             Saying::Traded { .. } => Alarm::None,
             Saying::Untold => {
                 // It is taken to stand until the venue says more.
-                self.set_at_venue(slot, AtVenue { known: true, doubted: false, ..at });
+                self.set_at_venue(slot, AtVenue { known: true, ..at });
                 Alarm::None
             }
             Saying::Unknown if is_answer && said.number != at.number => {
